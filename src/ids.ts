@@ -1,0 +1,16 @@
+/** Crockford's base 32: no i, l, o, u, so that an id can be read aloud and spells nothing. */
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** A random id of `length` characters, 5 bits each. 12 characters never meet again in practice. */
+export function newId(length = 12): string {
+  let id = "";
+  for (const byte of crypto.getRandomValues(new Uint8Array(length))) id += ALPHABET[byte & 31];
+  return id;
+}
+
+/** What a job id that a person chooses may be: safe in a shell, a URL, a file name and a terminal. */
+export const JOB_ID_RULE = '1 to 64 letters, digits, ".", "_", ":" or "-", not beginning with "-"';
+
+export function isJobId(text: string): boolean {
+  return /^[A-Za-z0-9._:][A-Za-z0-9._:-]{0,63}$/.test(text);
+}

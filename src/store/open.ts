@@ -1,0 +1,154 @@
+import { Database } from "@db/sqlite";
+import { dirname } from "@std/path";
+import { operationFailed, quote, UserError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { SqliteStore } from "./sqlite.ts";
+import { explained } from "./sqlite_errors.ts";
+
+/** The newest schema that this program knows. */
+export const SCHEMA_VERSION = 1;
+
+/** "qctl" in ASCII: tells our databases from those of other programs. */
+const APPLICATION_ID = 0x7163746c;
+
+export interface OpenOptions {
+  /** How long to wait for other processes that write, in milliseconds. */
+  busyMs?: number;
+}
+
+/** Opens the store at `path`, or makes it, with its folders. Throws a UserError if it cannot be used. */
+export async function openStore(path: string, options: OpenOptions = {}): Promise<SqliteStore> {
+  if (!fileInfo(path)) await createStore(path);
+  return await openExisting(path, options);
+}
+
+/** Opens the store at `path` for looking at it. Where there is none, that is an empty one, and none is made. */
+export async function openStoreIfAny(
+  path: string,
+  options: OpenOptions = {},
+): Promise<SqliteStore> {
+  if (fileInfo(path)) return await openExisting(path, options);
+  const db = new Database(":memory:", { int64: true });
+  await migrate(db);
+  return new SqliteStore(db, path, () => {});
+}
+
+async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promise<SqliteStore> {
+  const opened = fileInfo(path)!;
+  if (!opened.isFile) throw cannotOpen(path, "it is not a file");
+  if (opened.size === 0) {
+    throw cannotOpen(
+      path,
+      "the file is empty, so it is no store; remove it to have a new one made",
+    );
+  }
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { int64: true, create: false });
+    await prepare(db, path, busyMs);
+    return new SqliteStore(db, path, () => verifySame(path, opened));
+  } catch (error) {
+    db?.close();
+    throw explained(error, { doing: "open", path });
+  }
+}
+
+async function prepare(db: Database, path: string, busyMs: number) {
+  db.exec(`pragma busy_timeout = ${busyMs}`);
+  const applicationId = pragma(db, "application_id");
+  if (applicationId !== APPLICATION_ID) {
+    throw cannotOpen(path, "it is the database of another program");
+  }
+  const version = pragma(db, "user_version");
+  if (version > SCHEMA_VERSION) {
+    throw cannotOpen(
+      path,
+      `a newer queuectl made it (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+    );
+  }
+  if (version < SCHEMA_VERSION) await migrate(db);
+  db.exec("pragma journal_size_limit = 16777216");
+  const [durability] = db.prepare("select value from settings where name = 'durability'").values();
+  db.exec(`pragma synchronous = ${durability?.[0] === "normal" ? "normal" : "full"}`);
+}
+
+function pragma(db: Database, name: string): number {
+  return db.prepare(`pragma ${name}`).values<[number]>()[0]![0];
+}
+
+/** Brings the schema up to date. Of several processes one does it, the others find it done. */
+async function migrate(db: Database) {
+  const { SQLITE_MIGRATIONS } = await import("./migrations.ts");
+  db.transaction(() => {
+    const version = pragma(db, "user_version");
+    for (const sql of SQLITE_MIGRATIONS.slice(version)) db.exec(sql);
+    db.exec(`pragma application_id = ${APPLICATION_ID}`);
+    db.exec(`pragma user_version = ${SQLITE_MIGRATIONS.length}`);
+  }).immediate();
+}
+
+/** Makes the store beside its place and links it in whole, so that nobody ever meets half a store. */
+async function createStore(path: string) {
+  const folder = dirname(path);
+  const draft = `${path}.new-${newId(8)}`;
+  try {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    Deno.openSync(draft, { createNew: true, write: true, mode: 0o600 }).close();
+    const db = new Database(draft, { int64: true, create: false });
+    try {
+      db.exec("pragma auto_vacuum = incremental");
+      db.exec("pragma journal_mode = wal");
+      await migrate(db);
+    } finally {
+      db.close();
+    }
+    Deno.linkSync(draft, path);
+    using opened = Deno.openSync(folder);
+    opened.syncSync(); // the name must survive a power cut as well as the contents
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return; // somebody else made it just now
+    throw explainedFileError(error, path);
+  } finally {
+    for (const suffix of ["", "-wal", "-shm"]) removeIfThere(draft + suffix);
+  }
+}
+
+function removeIfThere(path: string) {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    // Whatever kept the draft from being made has been reported, or will be by the next use.
+    if (!(error instanceof Deno.errors.NotFound)) return;
+  }
+}
+
+function fileInfo(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw explainedFileError(error, path);
+  }
+}
+
+function verifySame(path: string, opened: Deno.FileInfo) {
+  const found = fileInfo(path);
+  if (!found) throw operationFailed(`The store ${quote(path)} was deleted while it was in use`);
+  if (found.ino !== opened.ino || found.dev !== opened.dev) {
+    throw operationFailed(
+      `The store ${quote(path)} was replaced by another file while it was in use`,
+    );
+  }
+}
+
+function explainedFileError(error: unknown, path: string): unknown {
+  if (error instanceof UserError || !(error instanceof Error)) return error;
+  const said = error.message.match(/^[^(:]*(?= \(os error \d+\))/)?.[0];
+  return said
+    ? cannotOpen(path, said.toLowerCase(), error)
+    : explained(error, { doing: "open", path });
+}
+
+function cannotOpen(path: string, reason: string, cause?: unknown): UserError {
+  return operationFailed(`Cannot open the store ${quote(path)}: ${reason}`, cause);
+}
