@@ -1,0 +1,38 @@
+import type { Job, Settlement } from "../job.ts";
+import type { Printed } from "./protocol.ts";
+
+/** What a worker process tells the person who started it. `job` is the job's id. */
+export type WorkerEvent =
+  | { event: "started"; worker: string; pid: number; count: number }
+  | { event: "claimed"; job: string; attempt: number; executor: number; command: string }
+  | { event: "completed"; job: string; attempt: number; durationMs: number }
+  | { event: "failed"; job: string; attempt: number; error: string; retryInMs: number }
+  | { event: "dead"; job: string; attempt: number; error: string }
+  | { event: "interrupted"; job: string; attempt: number }
+  | { event: "recovered"; job: string; attempt: number; worker: string; state: string }
+  | { event: "lost"; job: string; attempt: number }
+  | { event: "output"; job: string; printed: Printed }
+  | { event: "warning"; message: string }
+  | { event: "stopping"; running: number; force: boolean }
+  | { event: "stopped"; worker: string };
+
+/** The event of an attempt that was settled. */
+export function endEvent(
+  { id, attempts: attempt }: Job,
+  { state, error, runAt }: Settlement,
+  { durationMs, now }: { durationMs: number; now: number },
+): WorkerEvent {
+  switch (state) {
+    case "completed":
+      return { event: state, job: id, attempt, durationMs };
+    case "failed":
+      return { event: state, job: id, attempt, error: error!, retryInMs: Math.max(0, runAt - now) };
+    case "dead":
+      return { event: state, job: id, attempt, error: error! };
+    case "pending":
+      return { event: "interrupted", job: id, attempt };
+    case "processing":
+    case "cancelled":
+      throw new Error(`A settled job cannot be ${state}`);
+  }
+}

@@ -1,0 +1,104 @@
+import type { ProcessId } from "../store/store.ts";
+
+/** The variable that marks every process of an attempt, wherever it may have gone. */
+export const ATTEMPT_MARK = "QUEUECTL_ATTEMPT_ID";
+
+/** The processes of this machine, as far as recovery needs to know them. */
+export interface Processes {
+  machineId(): string;
+  identify(pid: number): ProcessId | null;
+  isAlive(process: ProcessId): boolean;
+  killLeftovers(attemptId: string, leader: ProcessId | null): boolean;
+}
+
+/** Sends a signal to every process of a group. False if there is none. */
+export function signalGroup(leader: number, signal: Deno.Signal): boolean {
+  return signalProcess(-leader, signal);
+}
+
+/** Sends a signal to a process. False if there is none. */
+export function signalProcess(pid: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    // A process that changed its user is not ours to signal: nothing that we could do about it.
+    if (error instanceof Deno.errors.PermissionDenied) return false;
+    throw error;
+  }
+}
+
+/** Whether a group has a process left. One that has ended but was not waited for counts too. */
+export function groupLives(leader: number): boolean {
+  // Signal 0 only asks.
+  return signalGroup(leader, 0 as unknown as Deno.Signal);
+}
+
+/**
+ * The running system that process ids belong to: one boot of one machine, and in it one namespace of
+ * process ids. Two processes with the same answer can look each other up.
+ */
+export function machineId(): string {
+  const boot = readText("/proc/sys/kernel/random/boot_id")?.trim();
+  if (!boot) return Deno.hostname();
+  return `${boot} ${Deno.readLinkSync("/proc/self/ns/pid")}`;
+}
+
+/** Identifies a living process; null if there is none. A zombie is not living. */
+export function identify(pid: number): ProcessId | null {
+  const stat = Deno.build.os === "linux" ? readText(`/proc/${pid}/stat`) : askPs(pid);
+  if (!stat) return null;
+  // The name, in brackets, may itself hold brackets and spaces.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, startedAt] = [fields[0]!, fields.slice(19).join(" ").split(" ")[0]!];
+  return state.startsWith("Z") || state.startsWith("X") ? null : { pid, startedAt };
+}
+
+// Where there is no /proc: the start time to the second, in the shape of a stat line.
+function askPs(pid: number): string | null {
+  const ps = new Deno.Command("ps", { args: ["-o", "state=,lstart=", "-p", String(pid)] });
+  const [state, ...started] = new TextDecoder().decode(ps.outputSync().stdout).trim().split(/\s+/);
+  return state ? `) ${state} ${"- ".repeat(18)}${started.join("_")}` : null;
+}
+
+/** Whether that very process still lives. */
+export function isAlive({ pid, startedAt }: ProcessId): boolean {
+  return identify(pid)?.startedAt === startedAt;
+}
+
+/** All living processes that carry the mark of the attempt. Those of other users cannot be seen. */
+export function markedProcesses(attemptId: string): number[] {
+  if (Deno.build.os !== "linux") return [];
+  const mark = `${ATTEMPT_MARK}=${attemptId}`;
+  const marked: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const pid = Number(name);
+    if (readText(`/proc/${pid}/environ`)?.split("\0").includes(mark) && identify(pid)) {
+      marked.push(pid);
+    }
+  }
+  return marked;
+}
+
+/**
+ * Kills whatever an attempt left running on this machine: its group, if the recorded process still
+ * leads it, and everything that carries its mark. False while something of it lives on.
+ */
+export function killLeftovers(attemptId: string, leader: ProcessId | null): boolean {
+  if (leader && isAlive(leader)) signalGroup(leader.pid, "SIGKILL");
+  const left = markedProcesses(attemptId);
+  for (const pid of left) signalProcess(pid, "SIGKILL");
+  return left.length === 0 && !(leader && isAlive(leader));
+}
+
+export const realProcesses: Processes = { machineId, identify, isAlive, killLeftovers };
+
+function readText(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return null; // gone, or not ours to read
+  }
+}

@@ -1,0 +1,62 @@
+import { settle, workerOf } from "../job.ts";
+import type { HeldLease, NewWorker } from "../store/store.ts";
+import { DeathWatch } from "./death.ts";
+import type { World } from "./supervisor.ts";
+
+/** Takes back the jobs of worker processes that have died, once nothing of their attempts is left. */
+export class Recovery {
+  readonly #world: World;
+  readonly #me: string;
+  readonly #deaths: DeathWatch;
+
+  constructor(world: World, me: Pick<NewWorker, "id" | "host">) {
+    this.#world = world;
+    this.#me = me.id;
+    this.#deaths = new DeathWatch(world.processes, me.host);
+  }
+
+  /**
+   * Settles those of the `held` leases as lost whose worker process is dead, and forgets dead worker
+   * processes. `mine` are the tokens of this process's own attempts. True if a job came back.
+   */
+  async recover(held: readonly HeldLease[], mine: ReadonlySet<string>): Promise<boolean> {
+    const { store, system } = this.#world;
+    const workers = await store.workers();
+    const others = workers.filter(({ id }) => id !== this.#me);
+    const dead: Map<string, string> = this.#deaths.look(others, system.monotonic());
+    const known = new Set(workers.map(({ id }) => id));
+
+    const mourned = new Set(dead.keys());
+    let recovered = false;
+    for (const lease of held) {
+      const worker = workerOf(lease.job.workerId!);
+      const reason = known.has(worker) ? dead.get(worker) : "Its worker is gone";
+      const forgotten = worker === this.#me && !mine.has(lease.lease.token);
+      if (reason === undefined && !forgotten) continue;
+      if (await this.#takeBack(lease, reason ?? "Its worker lost track of it")) recovered = true;
+      else mourned.delete(worker);
+    }
+    for (const id of mourned) await store.deregister(id);
+    return recovered;
+  }
+
+  // False while something of the last attempt lives: two attempts of a job never overlap.
+  async #takeBack({ lease, job, process }: HeldLease, reason: string): Promise<boolean> {
+    const { store, system, processes, report } = this.#world;
+    if (!processes.killLeftovers(lease.token, process)) return false;
+    const now = system.now();
+    const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
+    const { refused } = await store.turn({
+      worker: this.#me,
+      settled: [{ lease, settlement }],
+      output: [],
+      started: [],
+      idle: [],
+    }, now);
+    if (refused.length === 0) {
+      const { id, attempts: attempt, workerId } = job;
+      report({ event: "recovered", job: id, attempt, worker: workerId!, state: settlement.state });
+    }
+    return true;
+  }
+}

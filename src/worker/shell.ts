@@ -1,0 +1,143 @@
+import type { Stream } from "../store/store.ts";
+import { LONGEST_TIMER_MS } from "../system.ts";
+import type { OutputBuffer } from "./output_buffer.ts";
+import { groupLives, signalGroup, signalProcess } from "./processes.ts";
+import type { End, Run, SessionStarter } from "./protocol.ts";
+
+/** How long the output of processes that a job left behind is still read. */
+const LEFTOVER_OUTPUT_MS = 1000;
+
+/** How often a group that was told to end is looked at. */
+const GROUP_CHECK_MS = 20;
+
+/** A command that runs in a session of its own. */
+export interface RunningCommand {
+  pid: number;
+  /** Resolves when the shell has exited, its output was read and its group is gone. Never rejects. */
+  ended: Promise<End>;
+  /** Ends the command: TERM to its group, after `graceMs` KILL. A later call can only shorten the grace. */
+  stop(graceMs: number): void;
+}
+
+/** Starts `sh -c COMMAND`. Throws if it cannot be started. */
+export function startCommand(
+  run: Run,
+  sessionStarter: SessionStarter,
+  output: OutputBuffer,
+  onOutput: () => void,
+): RunningCommand {
+  const child = spawn(run, sessionStarter);
+  const shutdown = new GroupShutdown(child.pid);
+  let stopped: "timed_out" | "interrupted" | undefined;
+  const end = (why: NonNullable<typeof stopped>, graceMs: number) => {
+    stopped ??= why;
+    shutdown.begin(graceMs);
+  };
+  const cancelTimeout = after(run.timeoutMs, () => end("timed_out", run.killGraceMs));
+
+  const readers = (["stdout", "stderr"] as const).map((stream) => ({
+    stream,
+    reader: child[stream].getReader(),
+  }));
+  const read = Promise.all(
+    readers.map(({ stream, reader }) => copy(reader, stream, output, onOutput)),
+  );
+
+  const ended = (async (): Promise<End> => {
+    const status = await child.status;
+    cancelTimeout();
+    const end = stopped ? stopEnd(stopped, run) : exitEnd(status);
+    await shutdown.finished;
+    await settledWithin(read, LEFTOVER_OUTPUT_MS);
+    signalGroup(child.pid, "SIGKILL");
+    // A process that left the group may hold the pipes open for ever.
+    await Promise.all(readers.map(({ reader }) => reader.cancel().catch(() => {})));
+    return end;
+  })();
+  return { pid: child.pid, ended, stop: (graceMs) => end("interrupted", graceMs) };
+}
+
+function spawn({ command, cwd, env }: Run, sessionStarter: SessionStarter): Deno.ChildProcess {
+  const piped = { cwd, env, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  const shell = ["-c", command];
+  return sessionStarter === "detached"
+    ? new Deno.Command("sh", { ...piped, args: shell, detached: true }).spawn()
+    : new Deno.Command(sessionStarter, { ...piped, args: ["sh", ...shell] }).spawn();
+}
+
+function exitEnd({ code, signal }: Deno.CommandStatus): End {
+  return signal ? { kind: "signalled", signal } : { kind: "exited", code };
+}
+
+function stopEnd(stopped: "timed_out" | "interrupted", { timeoutMs }: Run): End {
+  return stopped === "timed_out"
+    ? { kind: "timed_out", timeoutMs: timeoutMs! }
+    : { kind: "interrupted" };
+}
+
+async function copy(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  stream: Stream,
+  output: OutputBuffer,
+  onOutput: () => void,
+) {
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      output.push(stream, next.value);
+      onOutput();
+    }
+  } catch {
+    // Cancelled below, or the pipe broke: what was read is what there is.
+  }
+}
+
+/** Ends a process group: TERM, and KILL when the grace is over. */
+class GroupShutdown {
+  readonly #pid: number;
+  #killAt = Infinity;
+  /** Resolves when a shutdown that was begun has ended the group; at once if none was begun. */
+  finished: Promise<void> = Promise.resolve();
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  begin(graceMs: number) {
+    const begun = this.#killAt < Infinity;
+    this.#killAt = Math.min(this.#killAt, performance.now() + graceMs);
+    if (!begun) this.finished = this.#run();
+  }
+
+  async #run() {
+    // For a moment after its start the command is not yet the leader of a group of its own.
+    if (!signalGroup(this.#pid, "SIGTERM")) signalProcess(this.#pid, "SIGTERM");
+    while (groupLives(this.#pid) && performance.now() < this.#killAt) {
+      await new Promise((resolve) => setTimeout(resolve, GROUP_CHECK_MS));
+    }
+    signalGroup(this.#pid, "SIGKILL");
+  }
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** Calls `action` after `ms`, however long that is; returns what calls it off. */
+function after(ms: number | null, action: () => void): () => void {
+  if (ms === null) return () => {};
+  const dueAt = performance.now() + ms;
+  let timer: Timer;
+  const wait = () => {
+    const restMs = dueAt - performance.now();
+    timer = restMs > LONGEST_TIMER_MS
+      ? setTimeout(wait, LONGEST_TIMER_MS)
+      : setTimeout(action, Math.max(0, restMs));
+  };
+  wait();
+  return () => clearTimeout(timer);
+}
+
+async function settledWithin(promise: Promise<unknown>, ms: number) {
+  let timer: Timer | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
