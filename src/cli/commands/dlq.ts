@@ -1,0 +1,78 @@
+import { Command } from "@cliffy/command";
+import { badRequest } from "../../errors.ts";
+import type { Store } from "../../store/store.ts";
+import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import { wholeNumber } from "../options.ts";
+import { listJobs } from "./list.ts";
+
+export function dlqCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("The dead letter queue: jobs that have used up their attempts.")
+    .action(function () {
+      this.showHelp();
+    })
+    .command("list", listCommand(app)).reset()
+    .command("retry", retryCommand(app)).reset()
+    .command("purge", purgeCommand(app)).reset();
+}
+
+function listCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("List dead jobs, the newest last.")
+    .option("--limit <n:string>", "The newest n jobs; 0 for all.", { default: "100" })
+    .action((options) => {
+      const limit = wholeNumber("--limit", options.limit, { min: 0, max: 1_000_000_000 });
+      return listJobs(app, options, { state: "dead" }, limit);
+    });
+}
+
+function retryCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("Give dead jobs a new start: pending, with no attempts used.")
+    .arguments("[ids...:string]")
+    .option("--all", "All dead jobs.")
+    .action(async (options, ...ids) => {
+      using store = await storeToRead(app, options);
+      const chosen = await chooseJobs(store, "retry", ids, options.all);
+      printDone(app, options, "Retrying", await store.retryDead(chosen, app.system.now()));
+    });
+}
+
+function purgeCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("Delete dead jobs with their history and output.")
+    .arguments("[ids...:string]")
+    .option("--all", "All dead jobs.")
+    .option("--yes", "Do not ask: needed with --all.")
+    .action(async (options, ...ids) => {
+      if (options.all && !options.yes) {
+        throw badRequest("Cannot purge all dead jobs without --yes: they cannot be brought back");
+      }
+      using store = await storeToRead(app, options);
+      const chosen = await chooseJobs(store, "purge", ids, options.all);
+      printDone(app, options, "Purged", await store.purgeDead(chosen));
+    });
+}
+
+async function chooseJobs(
+  store: Store,
+  verb: string,
+  ids: string[],
+  all: true | undefined,
+): Promise<string[] | "all"> {
+  if ((ids.length > 0) === Boolean(all)) {
+    throw badRequest(`Cannot ${verb} dead jobs: expected either job ids or --all`);
+  }
+  if (all) return "all";
+  const found: string[] = [];
+  for (const id of ids) found.push((await store.find(id)).id);
+  return found;
+}
+
+function printDone({ terminal }: App, { json }: GlobalOptions, done: string, ids: string[]) {
+  if (json) return terminal.out(JSON.stringify({ ids }) + "\n");
+  terminal.out(ids.map((id) => `${id}\n`).join(""));
+  if (terminal.errIsTerminal || ids.length === 0) {
+    terminal.err(`${done} ${ids.length} ${ids.length === 1 ? "job" : "jobs"}\n`);
+  }
+}

@@ -1,0 +1,44 @@
+import { Command } from "@cliffy/command";
+import type { JobFilter } from "../../store/store.ts";
+import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import { stateOption, wholeNumber } from "../options.ts";
+import { look } from "../look.ts";
+
+export function listCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("List jobs, the newest last.")
+    .option("-s, --state <state:string>", "Only jobs in this state.")
+    .option("--queue <name:string>", "Only jobs of this queue.")
+    .option("--tag <tag:string>", "Only jobs with this tag.")
+    .option("--search <text:string>", "Only jobs with this text in the id or the command.")
+    .option("--limit <n:string>", "The newest n jobs; 0 for all.", { default: "100" })
+    .action((options) => {
+      const { queue, tag, search } = options;
+      const state = options.state === undefined ? undefined : stateOption(options.state);
+      const limit = wholeNumber("--limit", options.limit, { min: 0, max: 1_000_000_000 });
+      return listJobs(app, options, { state, queue, tag, search }, limit);
+    });
+}
+
+/** Prints the newest `limit` jobs that match; 0 for all. */
+export async function listJobs(
+  app: App,
+  options: GlobalOptions,
+  filter: JobFilter,
+  limit: number,
+): Promise<void> {
+  using store = await storeToRead(app, options);
+  const { jobs, older } = await store.list(filter, limit || Number.MAX_SAFE_INTEGER);
+  const { jobJson, jobTable } = await import("../format/jobs.ts");
+  if (options.json) {
+    app.terminal.out(JSON.stringify(jobs.map(jobJson)) + "\n");
+  } else if (jobs.length > 0) {
+    app.terminal.out(jobTable(jobs, look(app, options)));
+  } else {
+    app.terminal.err("No jobs\n");
+  }
+  if (older > 0) {
+    const noun = older === 1 ? "older job is" : "older jobs are";
+    app.terminal.err(`${older} ${noun} not shown; --limit 0 shows all\n`);
+  }
+}

@@ -1,0 +1,33 @@
+import { Command } from "@cliffy/command";
+import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import { look } from "../look.ts";
+
+const OUTPUT_LINES = 10;
+
+export function showCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("Show one job: its settings, every attempt, and the last lines of its output.")
+    .arguments("<id:string>")
+    .action(async (options, id) => {
+      using store = await storeToRead(app, options);
+      const job = await store.find(id);
+      const attempts = await store.attempts(job.id);
+      const { liveWorkers } = await import("../live_workers.ts");
+      const { waitsFor } = await import("../format/waits.ts");
+      const workersRun = (await liveWorkers(store, app.system)).length > 0;
+      const waits = waitsFor(job, { now: app.system.now(), workersRun });
+      if (options.json) {
+        const { attemptJson, jobJson } = await import("../format/jobs.ts");
+        const history = attempts.map(attemptJson);
+        const shown = { ...jobJson(job), attempts_history: history, waits_for: waits };
+        return app.terminal.out(JSON.stringify(shown) + "\n");
+      }
+      const { jobDetails } = await import("../format/job_details.ts");
+      app.terminal.out(jobDetails(job, attempts, waits, look(app, options)));
+      const last = attempts.at(-1);
+      if (!last) return;
+      const { lastLines } = await import("../job_output.ts");
+      const output = await lastLines(store, last.seq, OUTPUT_LINES);
+      if (output) app.terminal.out(`\n${output}`);
+    });
+}

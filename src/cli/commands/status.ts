@@ -1,0 +1,23 @@
+import { Command } from "@cliffy/command";
+import { type App, type GlobalOptions, storePath, storeToRead } from "../app.ts";
+import { look } from "../look.ts";
+
+export function statusCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("Count the jobs in each state, and show the live workers with what they run.")
+    .option("--watch", "Redraw it whenever something changes, until Ctrl-C.")
+    .action(async (options) => {
+      using store = await storeToRead(app, options);
+      const { readStatus } = await import("../read_status.ts");
+      const { statusJson, statusPage } = await import("../format/status.ts");
+      const page = async () => {
+        const status = await readStatus(store, app.system);
+        return options.json
+          ? JSON.stringify(statusJson(status)) + "\n"
+          : statusPage(status, look(app, options));
+      };
+      if (!options.watch) return app.terminal.out(await page());
+      const { watchPage } = await import("../watch_page.ts");
+      await watchPage(app, storePath(app, options), page, { redraw: !options.json });
+    });
+}

@@ -1,0 +1,74 @@
+import { JOB_STATES, workerOf } from "../../job.ts";
+import type { HeldLease, JobCounts, Worker } from "../../store/store.ts";
+import { type Cell, type Column, table } from "./table.ts";
+import { type Paint, stateColor } from "./text.ts";
+import { isoTime, relativeTime } from "./time.ts";
+
+export interface Status {
+  counts: JobCounts;
+  /** The live ones. */
+  workers: readonly Worker[];
+  leases: readonly HeldLease[];
+}
+
+/** The status as `--json` shows it. */
+export function statusJson({ counts, workers, leases }: Status) {
+  return {
+    jobs: counts,
+    workers: workers.map((worker) => ({
+      id: worker.id,
+      host: worker.host,
+      pid: worker.process.pid,
+      count: worker.count,
+      started_at: isoTime(worker.startedAt),
+      heartbeat_at: isoTime(worker.heartbeatAt),
+      running: runningIds(worker, leases),
+    })),
+  };
+}
+
+const COUNT_COLUMNS: Column[] = [{ title: "STATE" }, { title: "JOBS", align: "right" }];
+const WORKER_COLUMNS: Column[] = [
+  { title: "WORKER" },
+  { title: "PID", align: "right" },
+  { title: "HOST" },
+  { title: "STARTED" },
+  { title: "BUSY" },
+  { title: "RUNNING", flexible: true },
+];
+
+/** The page of `status`: the counts and the live workers. */
+export function statusPage(
+  { counts, workers, leases }: Status,
+  look: { now: number; width: number; paint: Paint; line: boolean },
+): string {
+  const rows = JOB_STATES.map((state): Cell[] => [
+    { text: state, color: stateColor(state) },
+    { text: counts[state].toLocaleString("en"), color: counts[state] ? "bold" : "dim" },
+  ]);
+  return table(COUNT_COLUMNS, rows, look) + "\n" + workerTable({ workers, leases }, look);
+}
+
+/** The table of `worker list`. */
+export function workerTable(
+  { workers, leases }: Omit<Status, "counts">,
+  look: { now: number; width: number; paint: Paint; line: boolean },
+): string {
+  if (workers.length === 0) return "No worker is running\n";
+  const rows = workers.map((worker): Cell[] => {
+    const running = runningIds(worker, leases);
+    return [
+      { text: worker.id },
+      { text: String(worker.process.pid) },
+      { text: worker.host },
+      { text: relativeTime(worker.startedAt, look.now), color: "dim" },
+      { text: `${running.length} of ${worker.count}` },
+      { text: running.join(" "), color: "cyan" },
+    ];
+  });
+  return table(WORKER_COLUMNS, rows, look);
+}
+
+function runningIds({ id }: Worker, leases: readonly HeldLease[]): string[] {
+  return leases.filter(({ job }) => workerOf(job.workerId!) === id).map(({ job }) => job.id);
+}
