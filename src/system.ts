@@ -6,8 +6,13 @@ export interface System {
   monotonic(): number;
   /** A number from 0 up to 1. */
   random(): number;
-  /** Resolves after `ms` milliseconds, or as soon as `signal` is aborted. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Starts a timer of `ms` milliseconds; disposing of it calls it off. */
+  timer(ms: number): Timer;
+}
+
+/** A wait that can be called off. `over` resolves when the time has passed. */
+export interface Timer extends Disposable {
+  readonly over: Promise<void>;
 }
 
 /** The longest time that setTimeout can wait; a longer one would fire at once. */
@@ -17,16 +22,17 @@ export const realSystem: System = {
   now: Date.now,
   monotonic: () => performance.now(),
   random: Math.random,
-  sleep(ms, signal) {
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, Math.min(ms, LONGEST_TIMER_MS));
-      signal?.addEventListener("abort", done);
+  timer(ms) {
+    let id: ReturnType<typeof setTimeout>;
+    const over = new Promise<void>((resolve) => {
+      id = setTimeout(resolve, Math.min(ms, LONGEST_TIMER_MS));
     });
+    return { over, [Symbol.dispose]: () => clearTimeout(id) };
   },
 };
+
+/** Resolves after `ms` milliseconds. */
+export async function sleep(system: System, ms: number): Promise<void> {
+  using timer = system.timer(ms);
+  await timer.over;
+}

@@ -1,3 +1,4 @@
+import { sleep } from "../system.ts";
 import { operationFailed, quote } from "../errors.ts";
 import { openStore } from "../store/open.ts";
 import type { App, GlobalOptions } from "./app.ts";
@@ -32,7 +33,7 @@ export async function detachWorker(
     if (exited || app.system.monotonic() > until) {
       throw operationFailed(`Cannot start a worker in the background: see ${quote(log)}`);
     }
-    await app.system.sleep(20);
+    await sleep(app.system, 20);
   }
   if (options.json) app.terminal.out(JSON.stringify({ pid: child.pid, log }) + "\n");
   else {

@@ -26,8 +26,8 @@ export interface StartOptions {
 const BUSY_MS = 1000;
 /** Ctrl-C under `deno task` reaches the process twice within this time: from the terminal and passed on. */
 const SAME_SIGNAL_MS = 200;
-/** Threads made ahead of the first job; the others are made when they are needed. */
-const WARM_THREADS = 8;
+/** More threads than cores start no more commands, but each costs 10 MB and a warm-up. */
+const THREADS = navigator.hardwareConcurrency;
 
 /** Runs a worker process in the foreground until it is told to stop or has drained the queue. */
 export async function startWorker(app: App, options: GlobalOptions & StartOptions): Promise<void> {
@@ -42,12 +42,9 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
     store,
     system: app.system,
     processes: realProcesses,
-    runner(events) {
-      const pool = new Pool(events);
-      for (let n = 1; n <= Math.min(count, WARM_THREADS); n++) pool.warm(n);
-      return pool;
-    },
+    runner: (events) => new Pool(events, { threads: Math.min(count, THREADS) }),
     report: reporter(app, options),
+    watch: (onChange) => watchStore(path, onChange),
   }, {
     worker: { ...worker, process, count },
     limit,
@@ -56,7 +53,6 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
     verbose: options.verbose,
   });
   const deadBefore = (await store.counts()).dead;
-  using _watch = watchStore(path, () => supervisor.wake());
   using _signals = onStopSignals(() => supervisor.stop());
   await supervisor.run();
   if (options.drain && (await store.counts()).dead > deadBefore) app.exitCode = 1;

@@ -1,3 +1,4 @@
+import { sleep } from "../system.ts";
 import { watchStore } from "../store/watch.ts";
 import { Wake } from "../worker/wake.ts";
 import type { App } from "./app.ts";
@@ -32,7 +33,7 @@ export async function watchPage(
       if (inPlace) terminal.out(`\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[J`);
       else if (text !== last) terminal.out(text);
       last = text;
-      await system.sleep(FASTEST_MS);
+      await sleep(system, FASTEST_MS);
       await wake.wait(REDRAW_MS - FASTEST_MS);
     }
   } finally {

@@ -1,3 +1,4 @@
+import type { Backoff } from "../backoff.ts";
 import type { Attempt, Job, JobState, NewJob, Settlement } from "../job.ts";
 import type { SettingName, Settings } from "../settings.ts";
 
@@ -86,9 +87,16 @@ export interface Turn {
   idle: readonly { executor: number; token: string }[];
 }
 
+/** What a worker needs to know of a job to run it and to settle it. */
+export type ClaimedJob = Pick<
+  Job,
+  | ("id" | "command" | "cwd" | "env" | "timeoutMs")
+  | ("attempts" | "maxRetries" | "runAt" | keyof Backoff)
+>;
+
 export interface Claim {
   lease: Lease;
-  job: Job;
+  job: ClaimedJob;
   executor: number;
 }
 

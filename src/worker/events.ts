@@ -18,7 +18,7 @@ export type WorkerEvent =
 
 /** The event of an attempt that was settled. */
 export function endEvent(
-  { id, attempts: attempt }: Job,
+  { id, attempts: attempt }: Pick<Job, "id" | "attempts">,
   { state, error, runAt }: Settlement,
   { durationMs, now }: { durationMs: number; now: number },
 ): WorkerEvent {

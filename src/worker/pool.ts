@@ -1,5 +1,6 @@
+import { findShell } from "./shell.ts";
 import { signalGroup } from "./processes.ts";
-import type { End, Order, Printed, Report, Run, SessionStarter } from "./protocol.ts";
+import type { End, Order, Printed, Report, Run, Shell } from "./protocol.ts";
 
 /** What happens to a command that was handed to a runner, by the number of its executor. */
 export interface RunnerEvents {
@@ -26,116 +27,112 @@ export interface Runner {
 
 interface Thread {
   worker: Worker;
-  /** Of the command that it runs; null before that is known. */
-  pid: number | null;
-  busy: boolean;
   answered: boolean;
+  /** The executors that run something, with the process id once it is known. */
+  running: Map<number, number | null>;
 }
 
-/** Runs each executor in a Web Worker of its own, made when it is first needed. */
+/**
+ * Runs commands in Web Workers. An executor always has the same one; beyond `threads` executors they
+ * share, because each thread costs memory, a start and a warm-up of its own.
+ */
 export class Pool implements Runner {
   readonly #events: RunnerEvents;
-  readonly #sessionStarter: SessionStarter;
-  readonly #threads = new Map<number, Thread>();
+  readonly #threads: (Thread | undefined)[];
+  readonly #shell: Shell;
 
-  constructor(events: RunnerEvents, sessionStarter = findSessionStarter()) {
+  constructor(
+    events: RunnerEvents,
+    { threads, shell = findShell() }: {
+      threads: number;
+      shell?: Shell;
+    },
+  ) {
     this.#events = events;
-    this.#sessionStarter = sessionStarter;
-  }
-
-  /** Starts the executor's thread ahead of its first command. */
-  warm(executor: number) {
-    this.#thread(executor);
+    this.#shell = shell;
+    this.#threads = Array.from({ length: threads }, () => this.#newThread());
   }
 
   run(executor: number, run: Run) {
-    const thread = this.#thread(executor);
-    thread.busy = true;
-    this.#order(thread, { type: "run", run, sessionStarter: this.#sessionStarter });
+    const slot = executor % this.#threads.length;
+    const thread = this.#threads[slot] ??= this.#newThread();
+    thread.running.set(executor, null);
+    order(thread, { type: "run", executor, run, shell: this.#shell });
   }
 
   stop(executor: number, graceMs: number) {
-    const thread = this.#threads.get(executor);
-    if (thread?.busy) this.#order(thread, { type: "stop", graceMs });
+    const thread = this.#threadOf(executor);
+    if (thread) order(thread, { type: "stop", executor, graceMs });
   }
 
   stored(executor: number) {
-    const thread = this.#threads.get(executor);
-    if (thread?.busy) this.#order(thread, { type: "stored" });
+    const thread = this.#threadOf(executor);
+    if (thread) order(thread, { type: "stored", executor });
   }
 
   check() {
-    for (const [executor, thread] of this.#threads) {
+    for (const thread of this.#threads) {
+      if (!thread) continue;
       if (!thread.answered) {
-        this.#lose(executor, thread, "The thread that ran it did not answer");
+        this.#lose(thread, "The thread that ran it did not answer");
         continue;
       }
       thread.answered = false;
-      this.#order(thread, { type: "ping" });
+      order(thread, { type: "ping" });
     }
   }
 
   close() {
-    for (const { worker } of this.#threads.values()) worker.terminate();
-    this.#threads.clear();
+    for (const thread of this.#threads) thread?.worker.terminate();
+    this.#threads.fill(undefined);
   }
 
-  #order({ worker }: Thread, order: Order) {
-    worker.postMessage(order);
+  /** The thread that runs something for this executor, if one does. */
+  #threadOf(executor: number): Thread | undefined {
+    const thread = this.#threads[executor % this.#threads.length];
+    return thread?.running.has(executor) ? thread : undefined;
   }
 
-  #thread(executor: number): Thread {
-    const known = this.#threads.get(executor);
-    if (known) return known;
-    const worker = new Worker(new URL("./thread.ts", import.meta.url), {
-      type: "module",
-      name: `executor ${executor}`,
-    });
-    const thread: Thread = { worker, pid: null, busy: false, answered: true };
-    worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(executor, thread, data);
+  #newThread(): Thread {
+    const worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
+    const thread: Thread = { worker, answered: true, running: new Map() };
+    worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(thread, data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#lose(executor, thread, `The thread that ran it failed: ${event.message}`);
+      this.#lose(thread, `The thread that ran it failed: ${event.message}`);
     };
-    this.#threads.set(executor, thread);
     return thread;
   }
 
-  #receive(executor: number, thread: Thread, report: Report) {
-    if (this.#threads.get(executor) !== thread) return; // it was given up; its job is settled
+  #receive(thread: Thread, report: Report) {
+    if (!this.#threads.includes(thread)) return; // it was given up; its jobs are settled
     switch (report.type) {
       case "started":
-        thread.pid = report.pid;
-        return this.#events.started(executor, report.pid);
+        thread.running.set(report.executor, report.pid);
+        return this.#events.started(report.executor, report.pid);
       case "output":
-        return this.#events.output(executor, report.printed);
+        return this.#events.output(report.executor, report.printed);
       case "ended":
-        thread.pid = null;
-        thread.busy = false;
-        return this.#events.ended(executor, report.end, report.printed);
+        thread.running.delete(report.executor);
+        return this.#events.ended(report.executor, report.end, report.printed);
       case "pong":
         thread.answered = true;
     }
   }
 
-  // Ending a thread leaves its command running, so that is ended first.
-  #lose(executor: number, thread: Thread, reason: string) {
-    if (this.#threads.get(executor) !== thread) return;
-    this.#threads.delete(executor);
-    if (thread.pid !== null) signalGroup(thread.pid, "SIGKILL");
+  // Ending a thread leaves its commands running, so they are ended first.
+  #lose(thread: Thread, reason: string) {
+    const slot = this.#threads.indexOf(thread);
+    if (slot < 0) return;
+    this.#threads[slot] = undefined;
+    for (const pid of thread.running.values()) if (pid !== null) signalGroup(pid, "SIGKILL");
     thread.worker.terminate();
-    if (thread.busy) this.#events.ended(executor, { kind: "lost", reason }, null);
+    for (const executor of thread.running.keys()) {
+      this.#events.ended(executor, { kind: "lost", reason }, null);
+    }
   }
 }
 
-/** The path of `setsid`, or "detached" where it is missing. */
-export function findSessionStarter(path = Deno.env.get("PATH") ?? ""): SessionStarter {
-  for (const folder of path.split(":")) {
-    try {
-      if (folder && Deno.statSync(`${folder}/setsid`).isFile) return `${folder}/setsid`;
-    } catch {
-      // not in this folder
-    }
-  }
-  return "detached";
+function order({ worker }: Thread, order: Order) {
+  worker.postMessage(order);
 }

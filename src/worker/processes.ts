@@ -18,6 +18,9 @@ export function signalGroup(leader: number, signal: Deno.Signal): boolean {
 
 /** Sends a signal to a process. False if there is none. */
 export function signalProcess(pid: number, signal: Deno.Signal): boolean {
+  // "No such process" is an everyday answer here, and the stack of an error costs more than the call.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     Deno.kill(pid, signal);
     return true;
@@ -26,6 +29,8 @@ export function signalProcess(pid: number, signal: Deno.Signal): boolean {
     // A process that changed its user is not ours to signal: nothing that we could do about it.
     if (error instanceof Deno.errors.PermissionDenied) return false;
     throw error;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

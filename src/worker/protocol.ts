@@ -18,24 +18,25 @@ export type End = Exclude<Outcome, { kind: "lost" }>;
 /** Output on its way to the store: what came, and what is no longer to be kept. */
 export type Printed = Omit<OutputBatch, "lease">;
 
-/** From the pool to a thread. */
+/** From the pool to a thread, about one of the executors that it serves. */
 export type Order =
-  | { type: "run"; run: Run; sessionStarter: SessionStarter }
+  | { type: "run"; executor: number; run: Run; shell: Shell }
   /** End the command: TERM, after `graceMs` KILL. */
-  | { type: "stop"; graceMs: number }
+  | { type: "stop"; executor: number; graceMs: number }
   /** The last output was stored; more may come. */
-  | { type: "stored" }
+  | { type: "stored"; executor: number }
   | { type: "ping" };
 
 /** From a thread to the pool. */
 export type Report =
-  | { type: "started"; pid: number }
-  | { type: "output"; printed: Printed }
-  | { type: "ended"; end: End; printed: Printed | null }
+  | { type: "started"; executor: number; pid: number }
+  | { type: "output"; executor: number; printed: Printed }
+  | { type: "ended"; executor: number; end: End; printed: Printed | null }
   | { type: "pong" };
 
-/**
- * What puts a command in a session of its own: the path of `setsid`, which does it without a fork of
- * this process, or "detached" for Deno's own way, which forks it.
- */
-export type SessionStarter = string;
+/** What a command is started with. Both are paths, so that nobody has to search for them each time. */
+export interface Shell {
+  sh: string;
+  /** Puts the command in a session of its own; null where there is none, and Deno has to fork for that. */
+  setsid: string | null;
+}

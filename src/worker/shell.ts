@@ -2,7 +2,7 @@ import type { Stream } from "../store/store.ts";
 import { LONGEST_TIMER_MS } from "../system.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
 import { groupLives, signalGroup, signalProcess } from "./processes.ts";
-import type { End, Run, SessionStarter } from "./protocol.ts";
+import type { End, Run, Shell } from "./protocol.ts";
 
 /** How long the output of processes that a job left behind is still read. */
 const LEFTOVER_OUTPUT_MS = 1000;
@@ -22,11 +22,11 @@ export interface RunningCommand {
 /** Starts `sh -c COMMAND`. Throws if it cannot be started. */
 export function startCommand(
   run: Run,
-  sessionStarter: SessionStarter,
+  shell: Shell,
   output: OutputBuffer,
   onOutput: () => void,
 ): RunningCommand {
-  const child = spawn(run, sessionStarter);
+  const child = spawn(run, shell);
   const shutdown = new GroupShutdown(child.pid);
   let stopped: "timed_out" | "interrupted" | undefined;
   const end = (why: NonNullable<typeof stopped>, graceMs: number) => {
@@ -39,30 +39,32 @@ export function startCommand(
     stream,
     reader: child[stream].getReader(),
   }));
-  const read = Promise.all(
-    readers.map(({ stream, reader }) => copy(reader, stream, output, onOutput)),
-  );
+  let open = readers.length;
+  const read = Promise.all(readers.map(async ({ stream, reader }) => {
+    await copy(reader, stream, output, onOutput);
+    open--;
+  }));
 
   const ended = (async (): Promise<End> => {
     const status = await child.status;
     cancelTimeout();
     const end = stopped ? stopEnd(stopped, run) : exitEnd(status);
     await shutdown.finished;
-    await settledWithin(read, LEFTOVER_OUTPUT_MS);
+    if (open > 0) await settledWithin(read, LEFTOVER_OUTPUT_MS);
     signalGroup(child.pid, "SIGKILL");
     // A process that left the group may hold the pipes open for ever.
-    await Promise.all(readers.map(({ reader }) => reader.cancel().catch(() => {})));
+    if (open > 0) await Promise.all(readers.map(({ reader }) => reader.cancel().catch(() => {})));
     return end;
   })();
   return { pid: child.pid, ended, stop: (graceMs) => end("interrupted", graceMs) };
 }
 
-function spawn({ command, cwd, env }: Run, sessionStarter: SessionStarter): Deno.ChildProcess {
+function spawn({ command, cwd, env }: Run, { sh, setsid }: Shell): Deno.ChildProcess {
   const piped = { cwd, env, stdin: "null", stdout: "piped", stderr: "piped" } as const;
-  const shell = ["-c", command];
-  return sessionStarter === "detached"
-    ? new Deno.Command("sh", { ...piped, args: shell, detached: true }).spawn()
-    : new Deno.Command(sessionStarter, { ...piped, args: ["sh", ...shell] }).spawn();
+  const args = ["-c", command];
+  return setsid === null
+    ? new Deno.Command(sh, { ...piped, args, detached: true }).spawn()
+    : new Deno.Command(setsid, { ...piped, args: [sh, ...args] }).spawn();
 }
 
 function exitEnd({ code, signal }: Deno.CommandStatus): End {
@@ -140,4 +142,19 @@ async function settledWithin(promise: Promise<unknown>, ms: number) {
   const late = new Promise((resolve) => timer = setTimeout(resolve, ms));
   await Promise.race([promise, late]);
   clearTimeout(timer);
+}
+
+/** Looks for the programs that start commands. */
+export function findShell(path = Deno.env.get("PATH") ?? ""): Shell {
+  const find = (name: string) =>
+    path.split(":").map((folder) => `${folder}/${name}`).find((file) => isFile(file));
+  return { sh: find("sh") ?? "sh", setsid: find("setsid") ?? null };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return path.startsWith("/") && Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }

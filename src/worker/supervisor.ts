@@ -1,9 +1,9 @@
-import { type Job, type Outcome, settle, type Settlement, workerOf } from "../job.ts";
+import { type Outcome, settle, type Settlement, workerOf } from "../job.ts";
 import { newId } from "../ids.ts";
 import type { Settings } from "../settings.ts";
-import type { Claim, NewWorker, Outlook, ProcessId, Store } from "../store/store.ts";
+import type { Claim, ClaimedJob, NewWorker, Outlook, ProcessId, Store } from "../store/store.ts";
 import { mayPass } from "../store/sqlite_errors.ts";
-import type { System } from "../system.ts";
+import { sleep, type System } from "../system.ts";
 import { Recovery } from "./recovery.ts";
 import { endEvent, type WorkerEvent } from "./events.ts";
 import type { Runner, RunnerEvents } from "./pool.ts";
@@ -21,6 +21,8 @@ const RECORD_PROCESS_MS = 50;
 const FORCED_GRACE_MS = 1000;
 /** Before the next try when the store was busy or full. */
 const RETRY_STORE_MS = 200;
+/** An executor that has been idle for so long is worth watching the store for. */
+const WATCH_AFTER_MS = 20;
 const PRUNE_EVERY_MS = 60_000;
 const PRUNED_AT_ONCE = 500;
 
@@ -42,6 +44,8 @@ export interface World {
   system: System;
   processes: Processes;
   report: (event: WorkerEvent) => void;
+  /** Calls `onChange` when the store may have been written to, until it is disposed of. */
+  watch: (onChange: () => void) => Disposable;
 }
 
 interface Running extends Claim {
@@ -63,6 +67,7 @@ export class Supervisor implements RunnerEvents {
   readonly #runner: Runner;
   readonly #options: SupervisorOptions;
   readonly #report: (event: WorkerEvent) => void;
+  readonly #watchStore: World["watch"];
   readonly #wake: Wake;
   readonly #recovery: Recovery;
 
@@ -78,6 +83,7 @@ export class Supervisor implements RunnerEvents {
   #changes = -1;
   #mustObey = false;
   #storeFails = false;
+  #watch: Disposable | undefined;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
   #renewedAt = 0;
@@ -85,6 +91,7 @@ export class Supervisor implements RunnerEvents {
   #obeyAt = 0;
   #pollAt = 0;
   #pruneAt = 0;
+  #watchAt = 0;
 
   constructor(
     world: World & { runner: (events: RunnerEvents) => Runner },
@@ -94,6 +101,7 @@ export class Supervisor implements RunnerEvents {
     this.#system = world.system;
     this.#processes = world.processes;
     this.#report = world.report;
+    this.#watchStore = world.watch;
     this.#options = options;
     this.#wake = new Wake(world.system);
     this.#recovery = new Recovery(world, options.worker);
@@ -114,6 +122,7 @@ export class Supervisor implements RunnerEvents {
       }
       await this.#store.deregister(id);
     } finally {
+      this.#watch?.[Symbol.dispose]();
       this.#runner.close();
     }
     this.#report({ event: "stopped", worker: id });
@@ -131,11 +140,6 @@ export class Supervisor implements RunnerEvents {
     } else {
       this.#forceAt = now + this.#settings.shutdown_grace;
     }
-    this.#wake.raise();
-  }
-
-  /** Something may have changed in the store. */
-  wake() {
     this.#wake.raise();
   }
 
@@ -176,6 +180,7 @@ export class Supervisor implements RunnerEvents {
     const due = [this.#upkeepAt, this.#forceAt];
     if (this.#wantsJobs()) {
       due.push(this.#pollAt);
+      if (!this.#watch) due.push(this.#watchAt);
       const { nextDueAt } = this.#outlook;
       if (nextDueAt !== null) due.push(now + Math.max(1, nextDueAt - this.#system.now()));
     }
@@ -193,6 +198,7 @@ export class Supervisor implements RunnerEvents {
   async #step() {
     const now = this.#system.monotonic();
     try {
+      if (!this.#watch && this.#wantsJobs() && now >= this.#watchAt) this.#startWatching();
       const changed = this.#noticeChanges();
       if (now >= this.#upkeepAt) await this.#upkeep(now);
       if (this.#mustObey && now >= this.#obeyAt) await this.#obey(now);
@@ -209,8 +215,17 @@ export class Supervisor implements RunnerEvents {
       }
       this.#storeFails = true;
       this.#endWhatMayBeTaken();
-      await this.#system.sleep(RETRY_STORE_MS);
+      await sleep(this.#system, RETRY_STORE_MS);
     }
+  }
+
+  // This process's own writes are seen too: at full speed, watching would cost more than it tells.
+  #startWatching() {
+    this.#watch = this.#watchStore(() => {
+      if (this.#wantsJobs()) return this.#wake.raise();
+      this.#watch?.[Symbol.dispose]();
+      this.#watch = undefined;
+    });
   }
 
   // --- Once in a while
@@ -346,6 +361,7 @@ export class Supervisor implements RunnerEvents {
       this.#reportEnd(running, settlement, refusedTokens.has(running.lease.token));
     }
     for (const claim of claimed) this.#start(claim);
+    if (claimed.length > 0) this.#watchAt = this.#system.monotonic() + WATCH_AFTER_MS;
     if (this.#wantsJobs()) this.#outlook = await this.#store.outlook(now);
   }
 
@@ -368,7 +384,7 @@ export class Supervisor implements RunnerEvents {
     return found;
   }
 
-  #settle(job: Job, outcome: Outcome): Settlement {
+  #settle(job: ClaimedJob, outcome: Outcome): Settlement {
     return settle(job, outcome, { now: this.#system.now(), random: this.#system.random() });
   }
 

@@ -1,50 +1,70 @@
 /// <reference lib="webworker" />
-// A Web Worker that executes one command at a time. It knows nothing of jobs, leases and stores.
+// A Web Worker that executes commands, one for each of its executors. It knows nothing of jobs, leases
+// and stores.
 import { OutputBuffer } from "./output_buffer.ts";
-import type { Order, Printed, Report, Run, SessionStarter } from "./protocol.ts";
+import type { Order, Printed, Report } from "./protocol.ts";
 import { type RunningCommand, startCommand } from "./shell.ts";
 
 /** How long output is gathered before it is sent on. */
 const GATHER_MS = 100;
+const SAY_STARTED_MS = 30;
 
-let running: Execution | undefined;
+const running = new Map<number, Execution>();
 
 self.onmessage = ({ data: order }: MessageEvent<Order>) => {
   switch (order.type) {
     case "run":
-      running = new Execution(order.run, order.sessionStarter);
+      running.set(order.executor, new Execution(order));
       break;
     case "stop":
-      running?.stop(order.graceMs);
+      running.get(order.executor)?.stop(order.graceMs);
       break;
     case "stored":
-      running?.sendMore();
+      running.get(order.executor)?.sendMore();
       break;
     case "ping":
       report({ type: "pong" });
   }
 };
 
+type RunOrder = Extract<Order, { type: "run" }>;
+
 class Execution {
+  readonly #executor: number;
   readonly #output: OutputBuffer;
   readonly #command: RunningCommand | undefined;
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #unstored = false;
+  #said = false;
 
-  constructor(run: Run, sessionStarter: SessionStarter) {
+  constructor({ executor, run, shell }: RunOrder) {
+    this.#executor = executor;
     this.#output = new OutputBuffer(run.outputLimit);
     try {
-      this.#command = startCommand(run, sessionStarter, this.#output, () => this.#gather());
+      this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      report({ type: "ended", end: { kind: "not_started", error: reason }, printed: null });
+      report({
+        type: "ended",
+        executor,
+        end: { kind: "not_started", error: reason },
+        printed: null,
+      });
       return;
     }
-    report({ type: "started", pid: this.#command.pid });
+    saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
-      report({ type: "ended", end, printed: this.#output.isEmpty ? null : this.#output.take() });
+      running.delete(executor);
+      const printed = this.#output.isEmpty ? null : this.#output.take();
+      report({ type: "ended", executor, end, printed });
     });
+  }
+
+  sayStarted() {
+    if (this.#said || !this.#command) return;
+    this.#said = true;
+    report({ type: "started", executor: this.#executor, pid: this.#command.pid });
   }
 
   stop(graceMs: number) {
@@ -63,9 +83,22 @@ class Execution {
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       this.#unstored = true;
-      report({ type: "output", printed: this.#output.take() });
+      report({ type: "output", executor: this.#executor, printed: this.#output.take() });
     }, GATHER_MS);
   }
+}
+
+let saying = false;
+
+// One timer for all: most commands have ended before anybody needs their process id, and neither
+// timers nor messages are free.
+function saySoon() {
+  if (saying) return;
+  saying = true;
+  setTimeout(() => {
+    saying = false;
+    for (const execution of running.values()) execution.sayStarted();
+  }, SAY_STARTED_MS);
 }
 
 function report(report: Report) {

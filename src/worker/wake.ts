@@ -4,7 +4,7 @@ import type { System } from "../system.ts";
 export class Wake {
   readonly #system: System;
   #raised = false;
-  #waiting: AbortController | undefined;
+  #wakeUp: (() => void) | undefined;
 
   constructor(system: System) {
     this.#system = system;
@@ -12,15 +12,16 @@ export class Wake {
 
   raise() {
     this.#raised = true;
-    this.#waiting?.abort();
+    this.#wakeUp?.();
   }
 
   /** Resolves when the flag is raised, or after `ms`, and lowers it. */
   async wait(ms: number) {
     if (!this.#raised) {
-      this.#waiting = new AbortController();
-      await this.#system.sleep(ms, this.#waiting.signal);
-      this.#waiting = undefined;
+      const raised = new Promise<void>((resolve) => this.#wakeUp = resolve);
+      using sleep = this.#system.timer(ms);
+      await Promise.race([raised, sleep.over]);
+      this.#wakeUp = undefined;
     }
     this.#raised = false;
   }

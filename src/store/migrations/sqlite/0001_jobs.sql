@@ -100,9 +100,8 @@ end;
 create trigger jobs_moved after update of state, queue on jobs
   when new.state <> old.state or new.queue <> old.queue
 begin
-  update job_counts set jobs = jobs - 1 where queue = old.queue and state = old.state;
-  insert into job_counts values (new.queue, new.state, 1)
-    on conflict do update set jobs = jobs + 1;
+  insert into job_counts values (old.queue, old.state, -1), (new.queue, new.state, 1)
+    on conflict do update set jobs = jobs + excluded.jobs;
 end;
 
 create trigger jobs_deleted after delete on jobs begin
