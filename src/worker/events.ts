@@ -10,7 +10,7 @@ export type WorkerEvent =
   | { event: "dead"; job: string; attempt: number; error: string }
   | { event: "interrupted"; job: string; attempt: number }
   | { event: "recovered"; job: string; attempt: number; worker: string; state: string }
-  | { event: "lost"; job: string; attempt: number }
+  | { event: "lost"; job: string; attempt: number; reason: string }
   | { event: "output"; job: string; printed: Printed }
   | { event: "warning"; message: string }
   | { event: "stopping"; running: number; force: boolean }

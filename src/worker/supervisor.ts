@@ -1,4 +1,4 @@
-import { type Outcome, settle, type Settlement, workerOf } from "../job.ts";
+import { type Outcome, settle, type Settlement } from "../job.ts";
 import { newId } from "../ids.ts";
 import type { Settings } from "../settings.ts";
 import type { Claim, ClaimedJob, NewWorker, Outlook, ProcessId, Store } from "../store/store.ts";
@@ -281,6 +281,7 @@ export class Supervisor implements RunnerEvents {
   #lose(running: Running, reason: string) {
     if (running.lost !== null) return;
     running.lost = reason;
+    this.#report({ event: "lost", job: running.job.id, attempt: running.job.attempts, reason });
     this.#runner.stop(running.executor, FORCED_GRACE_MS);
   }
 
@@ -296,7 +297,6 @@ export class Supervisor implements RunnerEvents {
   #noticeLostLeases(held: ReadonlySet<string>) {
     for (const running of this.#running.values()) {
       if (running.lost !== null || held.has(running.lease.token)) continue;
-      this.#report({ event: "lost", job: running.job.id, attempt: running.job.attempts });
       this.#lose(running, "The lease was lost");
     }
   }
@@ -422,7 +422,7 @@ export class Supervisor implements RunnerEvents {
     if (refused && lost !== null) return; // said when it was noticed
     const durationMs = Math.round(this.#system.monotonic() - startedAt);
     const event = refused
-      ? { event: "lost", job: job.id, attempt: job.attempts } as const
+      ? { event: "lost", job: job.id, attempt: job.attempts, reason: "The lease was lost" } as const
       : endEvent(job, settlement, { durationMs, now: this.#system.now() });
     this.#report(event);
   }

@@ -44,9 +44,14 @@ export function statusPage(
 ): string {
   const rows = JOB_STATES.map((state): Cell[] => [
     { text: state, color: stateColor(state) },
-    { text: counts[state].toLocaleString("en"), color: counts[state] ? "bold" : "dim" },
+    { text: grouped(counts[state]), color: counts[state] ? "bold" : "dim" },
   ]);
   return table(COUNT_COLUMNS, rows, look) + "\n" + workerTable({ workers, leases }, look);
+}
+
+// Not toLocaleString: loading what it knows of languages takes longer than the whole command.
+function grouped(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** The table of `worker list`. */

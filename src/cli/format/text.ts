@@ -19,7 +19,6 @@ const COMBINING = /\p{M}/u;
 
 /** How many columns `text` takes on a terminal. */
 export function textWidth(text: string): number {
-  // deno-lint-ignore no-control-regex
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
   for (const char of text) width += COMBINING.test(char) ? 0 : WIDE.test(char) ? 2 : 1;

@@ -29,12 +29,15 @@ function describe(event: Exclude<WorkerEvent, { event: "output" }>): [Color, str
     case "failed":
       return [
         "yellow",
-        `${event.job} attempt ${event.attempt}: ${reason(event)}; next attempt ${
+        `${event.job} attempt ${event.attempt}: ${reason(event.error)}; next attempt ${
           inTime(event.retryInMs)
         }`,
       ];
     case "dead":
-      return ["red", `${event.job} attempt ${event.attempt}: ${reason(event)}; no attempts left`];
+      return [
+        "red",
+        `${event.job} attempt ${event.attempt}: ${reason(event.error)}; no attempts left`,
+      ];
     case "interrupted":
       return ["yellow", `${event.job} attempt ${event.attempt}; the job is pending again`];
     case "recovered":
@@ -45,7 +48,7 @@ function describe(event: Exclude<WorkerEvent, { event: "output" }>): [Color, str
     case "lost":
       return [
         "red",
-        `${event.job} attempt ${event.attempt}: its lease went to somebody else; its result is not used`,
+        `${event.job} attempt ${event.attempt}: ${reason(event.reason)}; its result is not used`,
       ];
     case "warning":
       return ["yellow", printable(event.message)];
@@ -61,8 +64,8 @@ function describe(event: Exclude<WorkerEvent, { event: "output" }>): [Color, str
   }
 }
 
-function reason({ error }: { error: string }): string {
-  return printable(error).replace(/^./, (first) => first.toLowerCase());
+function reason(text: string): string {
+  return printable(text).replace(/^./, (first) => first.toLowerCase());
 }
 
 function inTime(ms: number): string {

@@ -1,0 +1,193 @@
+import { newId } from "../../src/ids.ts";
+import type { NewJob } from "../../src/job.ts";
+import type { ProcessId, Store } from "../../src/store/store.ts";
+import type { System, Timer } from "../../src/system.ts";
+import type { WorkerEvent } from "../../src/worker/events.ts";
+import type { Runner, RunnerEvents } from "../../src/worker/pool.ts";
+import type { Processes } from "../../src/worker/processes.ts";
+import type { Run } from "../../src/worker/protocol.ts";
+import { Supervisor, type SupervisorOptions } from "../../src/worker/supervisor.ts";
+
+/** A clock that stands still until it is advanced. */
+export class FakeSystem implements System {
+  #wallMs = Date.UTC(2030, 0, 1);
+  #monotonicMs = 0;
+  #timers = new Set<{ at: number; fire: () => void }>();
+
+  now = () => this.#wallMs;
+  monotonic = () => this.#monotonicMs;
+  random = () => 0;
+
+  timer(ms: number): Timer {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = { at: this.#monotonicMs + ms, fire: resolve };
+    this.#timers.add(timer);
+    return { over: promise, [Symbol.dispose]: () => void this.#timers.delete(timer) };
+  }
+
+  /** Lets `ms` pass, firing each timer at its moment; whoever it wakes goes on until it waits again. */
+  async advance(ms: number) {
+    const until = this.#monotonicMs + ms;
+    await settle();
+    while (true) {
+      const next = [...this.#timers].sort((a, b) => a.at - b.at)[0];
+      if (!next || next.at > until) break;
+      this.#pass(next.at);
+      this.#timers.delete(next);
+      next.fire();
+      await settle();
+    }
+    this.#pass(until);
+  }
+
+  /** Somebody sets the wall clock. */
+  step(ms: number) {
+    this.#wallMs += ms;
+  }
+
+  #pass(to: number) {
+    const ms = Math.max(0, to - this.#monotonicMs);
+    this.#wallMs += ms;
+    this.#monotonicMs += ms;
+  }
+}
+
+/** Gives everything that can go on the time to do so. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** A runner that does nothing by itself: the test says what becomes of each command. */
+export class ScriptedRunner implements Runner {
+  readonly running = new Map<number, Run>();
+  readonly stops: { executor: number; graceMs: number }[] = [];
+  readonly stored_: number[] = [];
+  closed = false;
+  #events!: RunnerEvents;
+
+  attach(events: RunnerEvents): this {
+    this.#events = events;
+    return this;
+  }
+
+  run(executor: number, run: Run) {
+    if (this.running.has(executor)) throw new Error(`Executor ${executor} runs two commands`);
+    this.running.set(executor, run);
+  }
+
+  stop(executor: number, graceMs: number) {
+    this.stops.push({ executor, graceMs });
+  }
+
+  stored(executor: number) {
+    this.stored_.push(executor);
+  }
+
+  check() {}
+
+  close() {
+    this.closed = true;
+  }
+
+  started(executor: number, pid: number) {
+    this.#events.started(executor, pid);
+  }
+
+  output(executor: number, text: string, start = 0) {
+    const bytes = new TextEncoder().encode(text);
+    const printed = { chunks: [{ start, stream: "stdout", bytes }], discard: null } as const;
+    this.#events.output(executor, { ...printed, chunks: [...printed.chunks] });
+  }
+
+  /** The command of this executor ends. */
+  end(executor: number, end: Parameters<RunnerEvents["ended"]>[1]) {
+    this.running.delete(executor);
+    this.#events.ended(executor, end, null);
+  }
+
+  exit(executor: number, code = 0) {
+    this.end(executor, { kind: "exited", code });
+  }
+}
+
+/** Processes that live until the test says otherwise. */
+export class FakeProcesses implements Processes {
+  readonly dead = new Set<number>();
+  /** Attempts of which something cannot be killed. */
+  readonly stubborn = new Set<string>();
+  readonly killed: string[] = [];
+  machine = "boot-1 pids-1";
+
+  machineId = () => this.machine;
+  identify = (pid: number) => this.dead.has(pid) ? null : { pid, startedAt: "1" };
+  isAlive = ({ pid }: ProcessId) => !this.dead.has(pid);
+  killLeftovers = (attemptId: string) => {
+    this.killed.push(attemptId);
+    return !this.stubborn.has(attemptId);
+  };
+}
+
+export interface WorldOptions extends Partial<Omit<SupervisorOptions, "worker">> {
+  id?: string;
+  pid?: number;
+  count?: number;
+  system?: FakeSystem;
+  processes?: FakeProcesses;
+}
+
+/** A supervisor in a world of its own, running from the start. */
+export function startSupervisor(store: Store, options: WorldOptions = {}) {
+  const { id = "w", pid = 1, count = 1, ...rest } = options;
+  const { system = new FakeSystem(), processes = new FakeProcesses(), ...more } = rest;
+  const runner = new ScriptedRunner();
+  const events: WorkerEvent[] = [];
+  let onChange = () => {};
+  const supervisor = new Supervisor({
+    store,
+    system,
+    processes,
+    runner: (events) => runner.attach(events),
+    report: (event) => events.push(event),
+    watch(callback) {
+      onChange = callback;
+      return { [Symbol.dispose]: () => onChange = () => {} };
+    },
+  }, {
+    ...more,
+    worker: {
+      id,
+      host: "here",
+      machine: processes.machineId(),
+      process: { pid, startedAt: "1" },
+      count,
+    },
+  });
+  let done = false;
+  const finished = supervisor.run().finally(() => done = true);
+  return {
+    supervisor,
+    system,
+    processes,
+    runner,
+    events,
+    finished,
+    isDone: () => done,
+    /** Another process has written to the store, and the system says so. */
+    storeChanged: () => onChange(),
+  };
+}
+
+export function testJob(job: Partial<NewJob> = {}): NewJob {
+  return {
+    id: newId(),
+    command: "true",
+    maxRetries: 3,
+    backoffBase: 2,
+    backoffMaxMs: 300_000,
+    backoffJitter: 0,
+    timeoutMs: null,
+    cwd: "/",
+    env: {},
+    ...job,
+  };
+}
