@@ -27,7 +27,8 @@ function number(
     aliases,
     accepts: `a ${whole ? "whole " : ""}number from ${min} to ${max}`,
     read(text) {
-      if (!/^\d+(\.\d+)?$/.test(text)) return undefined;
+      // The exponent is how `write` shows a number such as 0.0000001.
+      if (!/^\d+(\.\d+)?(e-\d+)?$/.test(text)) return undefined;
       const value = Number(text);
       return value >= min && value <= max && (!whole || Number.isInteger(value))
         ? value

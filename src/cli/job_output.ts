@@ -65,7 +65,10 @@ function cutBreaks(pieces: Piece[], surplus: number): Piece[] {
       at = bytes.indexOf(NEWLINE, at + 1);
       if (at >= 0) surplus--;
     } while (at >= 0 && surplus > 0);
-    if (at >= 0) return [{ ...first, bytes: bytes.subarray(at + 1) }, ...others];
+    if (at >= 0) {
+      const start = first.start + at + 1;
+      return [{ ...first, start, bytes: bytes.subarray(at + 1) }, ...others];
+    }
     pieces = others;
   }
   return pieces;
@@ -74,7 +77,10 @@ function cutBreaks(pieces: Piece[], surplus: number): Piece[] {
 /** The last lines of an attempt's output as text that a terminal can be shown. */
 export async function lastLines(store: Store, attempt: number, lines: number): Promise<string> {
   const pieces = await tail(outputPieces(store, attempt), lines);
-  const text = pieces.map(({ bytes }) => new TextDecoder().decode(bytes)).join("");
+  // A character may lie across two chunks.
+  const decoder = new TextDecoder();
+  const text = pieces.map(({ bytes }) => decoder.decode(bytes, { stream: true })).join("") +
+    decoder.decode();
   if (text === "") return "";
   return text.replace(/\n$/, "").split("\n").map((line) => `${printable(line)}\n`).join("");
 }

@@ -1,9 +1,8 @@
 import { operationFailed, quote } from "../errors.ts";
 import type { Job } from "../job.ts";
 import type { AttemptRecord, Store, Stream } from "../store/store.ts";
-import { watchStore } from "../store/watch.ts";
-import { Wake } from "../worker/wake.ts";
-import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
+import { type App, type GlobalOptions, storeToRead } from "./app.ts";
+import { changed } from "./changed.ts";
 import { jobExitCode } from "./job_exit_code.ts";
 import { outputPieces, type Piece, pieceJson, tail } from "./job_output.ts";
 
@@ -56,9 +55,8 @@ export async function showLogs(
     return;
   }
 
-  const wake = new Wake(app.system);
-  using _watch = watchStore(storePath(app, options), () => wake.raise());
   while (true) {
+    const changes = store.changes();
     // Looked at before the output is read, so that what came before the end is not missed.
     const seen = await store.find(job.id);
     const attempts = await store.attempts(job.id);
@@ -73,7 +71,7 @@ export async function showLogs(
       app.exitCode = jobExitCode(attempts.at(-1));
       return;
     }
-    await wake.wait(LOOK_MS);
+    await changed(store, app.system, changes, LOOK_MS);
   }
 }
 

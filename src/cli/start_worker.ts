@@ -1,5 +1,5 @@
 import { newId } from "../ids.ts";
-import { watchStore } from "../store/watch.ts";
+import { listenForBell } from "../store/bell.ts";
 import type { WorkerEvent } from "../worker/events.ts";
 import { Pool } from "../worker/pool.ts";
 import { realProcesses } from "../worker/processes.ts";
@@ -44,7 +44,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
     processes: realProcesses,
     runner: (events) => new Pool(events, { threads: Math.min(count, THREADS) }),
     report: reporter(app, options),
-    watch: (onChange) => watchStore(path, onChange),
+    listen: (onRing) => listenForBell(path, onRing),
   }, {
     worker: { ...worker, process, count },
     limit,

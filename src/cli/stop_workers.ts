@@ -1,8 +1,7 @@
 import { operationFailed, quote } from "../errors.ts";
-import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
+import { type App, type GlobalOptions, storeToRead } from "./app.ts";
+import { changed } from "./changed.ts";
 import { durationOption } from "./options.ts";
-import { watchStore } from "../store/watch.ts";
-import { Wake } from "../worker/wake.ts";
 
 /** Workers that die without a word are noticed this often. */
 const LOOK_MS = 200;
@@ -21,8 +20,6 @@ export async function stopWorkers(
   const asked = new Set((await liveWorkers(store, system)).map(({ id }) => id));
   if (asked.size > 0) await store.requestStop(force ? "force" : "graceful");
 
-  const wake = new Wake(system);
-  using _watch = watchStore(storePath(app, options), () => wake.raise());
   for (let left = asked.size; left > 0;) {
     const restMs = until - system.monotonic();
     if (restMs <= 0) {
@@ -30,7 +27,8 @@ export async function stopWorkers(
         `Cannot wait longer than ${quote(timeout!)}: ${left} of ${asked.size} workers still run`,
       );
     }
-    await wake.wait(Math.min(LOOK_MS, restMs));
+    const seen = store.changes();
+    await changed(store, system, seen, Math.min(LOOK_MS, restMs));
     left = (await liveWorkers(store, system)).filter(({ id }) => asked.has(id)).length;
   }
   if (options.json) terminal.out(JSON.stringify({ stopped: [...asked] }) + "\n");

@@ -2,6 +2,7 @@ import { Database } from "@db/sqlite";
 import { dirname } from "@std/path";
 import { operationFailed, quote, UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { ringBell } from "./bell.ts";
 import { SqliteStore } from "./sqlite.ts";
 import { explained } from "./sqlite_errors.ts";
 
@@ -30,11 +31,12 @@ export async function openStoreIfAny(
   if (fileInfo(path)) return await openExisting(path, options);
   const db = new Database(":memory:", { int64: true });
   await migrate(db);
-  return new SqliteStore(db, path, () => {});
+  return new SqliteStore(db, { path, verify() {}, ring() {} });
 }
 
 async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promise<SqliteStore> {
-  const opened = fileInfo(path)!;
+  const opened = fileInfo(path);
+  if (!opened) throw cannotOpen(path, "its link leads nowhere, or it was deleted just now");
   if (!opened.isFile) throw cannotOpen(path, "it is not a file");
   if (opened.size === 0) {
     throw cannotOpen(
@@ -46,7 +48,11 @@ async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promi
   try {
     db = new Database(path, { int64: true, create: false });
     await prepare(db, path, busyMs);
-    return new SqliteStore(db, path, () => verifySame(path, opened));
+    return new SqliteStore(db, {
+      path,
+      verify: () => verifySame(path, opened),
+      ring: () => ringBell(path),
+    });
   } catch (error) {
     db?.close();
     throw explained(error, { doing: "open", path });
@@ -91,6 +97,7 @@ async function migrate(db: Database) {
 async function createStore(path: string) {
   const folder = dirname(path);
   const draft = `${path}.new-${newId(8)}`;
+  refuseOrphanedLog(path);
   try {
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     Deno.openSync(draft, { createNew: true, write: true, mode: 0o600 }).close();
@@ -111,6 +118,13 @@ async function createStore(path: string) {
   } finally {
     for (const suffix of ["", "-wal", "-shm"]) removeIfThere(draft + suffix);
   }
+}
+
+/** The log of a store that was deleted would be played back into the new one. */
+function refuseOrphanedLog(path: string) {
+  const log = `${path}-wal`;
+  if (!fileInfo(log)?.size || fileInfo(path)) return;
+  throw cannotOpen(path, `it was deleted, but not its log; remove ${quote(log)} as well`);
 }
 
 function removeIfThere(path: string) {

@@ -26,19 +26,26 @@ const ATTEMPT = `seq, attempt, outcome, worker_id as workerId, started_at as sta
 const WORKER = `id, host, machine, pid, process_started_at as processStartedAt, count,
   lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop`;
 
+/** What a store needs of the file it is in. */
+export interface StoreFile {
+  path: string;
+  /** Throws a UserError if the file at `path` is not the one that was opened. */
+  verify(): void;
+  /** Wakes idle workers. */
+  ring(): void;
+}
+
 /** A store in one SQLite file. Made by `openStore`, which knows the file to be ours and up to date. */
 export class SqliteStore implements Store {
   readonly #db: Database;
-  readonly #path: string;
-  readonly #verify: () => void;
+  readonly #file: StoreFile;
   readonly #statements = new Map<string, Statement>();
   readonly #immediately: (write: () => unknown) => unknown;
 
-  constructor(db: Database, path: string, verify: () => void) {
+  constructor(db: Database, file: StoreFile) {
     this.#db = db;
     this.#immediately = db.transaction((write: () => unknown) => write()).immediate;
-    this.#path = path;
-    this.#verify = verify;
+    this.#file = file;
   }
 
   [Symbol.dispose]() {
@@ -47,7 +54,7 @@ export class SqliteStore implements Store {
   }
 
   enqueue(jobs: readonly NewJob[], now: number, onProgress?: (done: number) => void) {
-    return this.#write("enqueue", () => {
+    return this.#writeAndRing("enqueue", () => {
       const insert = this.#sql(`
         insert into jobs (id, command, state, max_retries, backoff_base, backoff_max_ms,
           backoff_jitter, timeout_ms, cwd, env, run_at, created_at, updated_at, ready)
@@ -149,7 +156,7 @@ export class SqliteStore implements Store {
   }
 
   retryDead(ids: readonly string[] | "all", now: number) {
-    return this.#write("retry dead jobs", () => {
+    return this.#writeAndRing("retry dead jobs", () => {
       const dead = this.#dead(ids, "retry");
       const retry = this.#sql(`
         update jobs set state = 'pending', attempts = 0, run_at = ?, updated_at = ?,
@@ -206,7 +213,7 @@ export class SqliteStore implements Store {
   }
 
   changeSetting<N extends SettingName>(name: N, value: Settings[N] | undefined) {
-    return this.#write("change a setting", () => {
+    return this.#writeAndRing("change a setting", () => {
       if (value === undefined) {
         this.#sql("delete from settings where name = ?").run(name);
       } else {
@@ -258,7 +265,7 @@ export class SqliteStore implements Store {
   }
 
   requestStop(request: StopRequest) {
-    return this.#write("stop the workers", () => {
+    return this.#writeAndRing("stop the workers", () => {
       this.#sql("update workers set stop = ? where stop is null or stop <> 'force'").run(request);
     });
   }
@@ -305,7 +312,7 @@ export class SqliteStore implements Store {
   }
 
   verify() {
-    this.#verify();
+    this.#file.verify();
   }
 
   // Kept for the life of the store: preparing costs more than most statements do.
@@ -324,8 +331,14 @@ export class SqliteStore implements Store {
     try {
       return read();
     } catch (error) {
-      throw explained(error, { doing, path: this.#path });
+      throw explained(error, { doing: `${doing} in`, path: this.#file.path });
     }
+  }
+
+  async #writeAndRing<T>(doing: string, write: () => T): Promise<T> {
+    const result = await this.#write(doing, write);
+    this.#file.ring();
+    return result;
   }
 
   // Immediate: a transaction that starts as a reader and then writes fails at once if another one writes.

@@ -19,7 +19,7 @@ export function explained(
   if (!(error instanceof Error) || error instanceof UserError) return error;
   const meaning = MEANINGS.find(([said]) => said.test(error.message))?.[1];
   return meaning
-    ? operationFailed(`Cannot ${doing} in the store ${quote(path)}: ${meaning}`, error)
+    ? operationFailed(`Cannot ${doing} the store ${quote(path)}: ${meaning}`, error)
     : error;
 }
 

@@ -21,8 +21,6 @@ const RECORD_PROCESS_MS = 50;
 const FORCED_GRACE_MS = 1000;
 /** Before the next try when the store was busy or full. */
 const RETRY_STORE_MS = 200;
-/** An executor that has been idle for so long is worth watching the store for. */
-const WATCH_AFTER_MS = 20;
 const PRUNE_EVERY_MS = 60_000;
 const PRUNED_AT_ONCE = 500;
 
@@ -44,8 +42,8 @@ export interface World {
   system: System;
   processes: Processes;
   report: (event: WorkerEvent) => void;
-  /** Calls `onChange` when the store may have been written to, until it is disposed of. */
-  watch: (onChange: () => void) => Disposable;
+  /** Calls `onRing` when there may be work, until it is disposed of. */
+  listen: (onRing: () => void) => Disposable;
 }
 
 interface Running extends Claim {
@@ -67,7 +65,7 @@ export class Supervisor implements RunnerEvents {
   readonly #runner: Runner;
   readonly #options: SupervisorOptions;
   readonly #report: (event: WorkerEvent) => void;
-  readonly #watchStore: World["watch"];
+  readonly #listen: World["listen"];
   readonly #wake: Wake;
   readonly #recovery: Recovery;
 
@@ -83,7 +81,6 @@ export class Supervisor implements RunnerEvents {
   #changes = -1;
   #mustObey = false;
   #storeFails = false;
-  #watch: Disposable | undefined;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
   #renewedAt = 0;
@@ -91,7 +88,6 @@ export class Supervisor implements RunnerEvents {
   #obeyAt = 0;
   #pollAt = 0;
   #pruneAt = 0;
-  #watchAt = 0;
 
   constructor(
     world: World & { runner: (events: RunnerEvents) => Runner },
@@ -101,7 +97,7 @@ export class Supervisor implements RunnerEvents {
     this.#system = world.system;
     this.#processes = world.processes;
     this.#report = world.report;
-    this.#watchStore = world.watch;
+    this.#listen = world.listen;
     this.#options = options;
     this.#wake = new Wake(world.system);
     this.#recovery = new Recovery(world, options.worker);
@@ -115,6 +111,7 @@ export class Supervisor implements RunnerEvents {
     this.#settings = await this.#store.settings();
     await this.#register();
     this.#report({ event: "started", worker: id, pid: process.pid, count });
+    using _bell = this.#listen(() => this.#wake.raise());
     try {
       while (!this.#isDone()) {
         await this.#step();
@@ -122,7 +119,6 @@ export class Supervisor implements RunnerEvents {
       }
       await this.#store.deregister(id);
     } finally {
-      this.#watch?.[Symbol.dispose]();
       this.#runner.close();
     }
     this.#report({ event: "stopped", worker: id });
@@ -180,7 +176,6 @@ export class Supervisor implements RunnerEvents {
     const due = [this.#upkeepAt, this.#forceAt];
     if (this.#wantsJobs()) {
       due.push(this.#pollAt);
-      if (!this.#watch) due.push(this.#watchAt);
       const { nextDueAt } = this.#outlook;
       if (nextDueAt !== null) due.push(now + Math.max(1, nextDueAt - this.#system.now()));
     }
@@ -198,7 +193,6 @@ export class Supervisor implements RunnerEvents {
   async #step() {
     const now = this.#system.monotonic();
     try {
-      if (!this.#watch && this.#wantsJobs() && now >= this.#watchAt) this.#startWatching();
       const changed = this.#noticeChanges();
       if (now >= this.#upkeepAt) await this.#upkeep(now);
       if (this.#mustObey && now >= this.#obeyAt) await this.#obey(now);
@@ -217,15 +211,6 @@ export class Supervisor implements RunnerEvents {
       this.#endWhatMayBeTaken();
       await sleep(this.#system, RETRY_STORE_MS);
     }
-  }
-
-  // This process's own writes are seen too: at full speed, watching would cost more than it tells.
-  #startWatching() {
-    this.#watch = this.#watchStore(() => {
-      if (this.#wantsJobs()) return this.#wake.raise();
-      this.#watch?.[Symbol.dispose]();
-      this.#watch = undefined;
-    });
   }
 
   // --- Once in a while
@@ -361,7 +346,6 @@ export class Supervisor implements RunnerEvents {
       this.#reportEnd(running, settlement, refusedTokens.has(running.lease.token));
     }
     for (const claim of claimed) this.#start(claim);
-    if (claimed.length > 0) this.#watchAt = this.#system.monotonic() + WATCH_AFTER_MS;
     if (this.#wantsJobs()) this.#outlook = await this.#store.outlook(now);
   }
 

@@ -141,16 +141,16 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
   const { system = new FakeSystem(), processes = new FakeProcesses(), ...more } = rest;
   const runner = new ScriptedRunner();
   const events: WorkerEvent[] = [];
-  let onChange = () => {};
+  let onRing = () => {};
   const supervisor = new Supervisor({
     store,
     system,
     processes,
     runner: (events) => runner.attach(events),
     report: (event) => events.push(event),
-    watch(callback) {
-      onChange = callback;
-      return { [Symbol.dispose]: () => onChange = () => {} };
+    listen(callback) {
+      onRing = callback;
+      return { [Symbol.dispose]: () => onRing = () => {} };
     },
   }, {
     ...more,
@@ -172,8 +172,8 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
     events,
     finished,
     isDone: () => done,
-    /** Another process has written to the store, and the system says so. */
-    storeChanged: () => onChange(),
+    /** Another process says that there may be work. */
+    ring: () => onRing(),
   };
 }
 

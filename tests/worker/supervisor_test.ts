@@ -351,17 +351,17 @@ Deno.test("a change of a setting and a request to stop are obeyed within a secon
   }
 });
 
-Deno.test("a hint that the store has changed is followed at once", async () => {
+Deno.test("a hint that there may be work is followed at once", async () => {
   const folder = await Deno.makeTempDir();
   try {
     using store = await openStore(`${folder}/queue.db`);
     using other = await openStore(`${folder}/queue.db`);
-    const { runner, system, supervisor, finished, storeChanged } = startSupervisor(store, {
+    const { runner, system, supervisor, finished, ring } = startSupervisor(store, {
       pollMs: 3_600_000,
     });
     await system.advance(30);
     await other.enqueue([testJob()], system.now());
-    storeChanged();
+    ring();
     await system.advance(0);
     assertEquals(runner.running.size, 1);
     runner.exit(1);
