@@ -56,7 +56,7 @@ export const FIELDS: readonly Field[] = [
   },
   {
     flags: "--backoff-base <n:string>",
-    help: "After failed attempt n the job waits n-th power of this, in seconds.",
+    help: "After failed attempt n the job waits this ** n seconds.",
     keys: ["backoff_base", "base_backoff"],
     json: ["number"],
     read: (value, label) => ({ backoffBase: readSetting("backoff_base", String(value), label) }),

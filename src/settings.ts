@@ -108,7 +108,7 @@ export const SETTINGS = {
     null,
   ),
   lease: durationMs(30_000, { minMs: 1000, maxMs: 86_400_000 }, {
-    help: "without a sign of life for so long, a worker on another machine counts as dead",
+    help: "a worker elsewhere that shows no life for so long is dead",
   }),
   kill_grace: durationMs(5000, { maxMs: 3_600_000 }, {
     help: "from TERM to KILL when an attempt has timed out",
@@ -130,8 +130,7 @@ export const SETTINGS = {
     30 * 86_400_000,
   ),
   durability: oneOf(["full", "normal"], {
-    help:
-      "full: what was accepted survives a power cut; normal: it survives a crash of the program",
+    help: "full: jobs survive a power cut; normal: a crash of the program",
   }),
 } as const;
 

@@ -7,8 +7,8 @@ export function hint(jobs: readonly NewJob[], counts: JobCounts, workersRun: boo
   const what = jobs.length === 1
     ? `Enqueued: ${cut(printable(jobs[0]!.command), 60)}`
     : `Enqueued ${jobs.length} jobs`;
-  const waiting = `${counts.pending} pending`;
+  const added = `${what} (${counts.pending} pending)\n`;
   return workersRun
-    ? `${what} (${waiting})\n`
-    : `${what} (${waiting}; no worker is running, start one with: queuectl worker start)\n`;
+    ? added
+    : `${added}No worker is running; start one with: queuectl worker start\n`;
 }

@@ -5,8 +5,9 @@ export function isoTime(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-/** A length of time as people say it: `0.4 s`, `38 s`, `5 min`, `3 h`, `2 d`. */
+/** A length of time as people say it: `12 ms`, `0.4 s`, `38 s`, `5 min`, `3 h`, `2 d`. */
 export function span(ms: number): string {
+  if (ms > 0 && ms < 100) return `${Math.round(ms)} ms`;
   if (ms < 9950) return `${(ms / 1000).toFixed(1).replace(/\.0$/, "")} s`;
   if (ms < 99_500) return `${Math.round(ms / 1000)} s`;
   if (ms < 99.5 * 60_000) return `${Math.round(ms / 60_000)} min`;

@@ -1,0 +1,82 @@
+/**
+ * Writes those parts of the README that follow from declarations: the commands with their options and
+ * the settings. A test fails where the README is behind. `deno task readme`.
+ */
+import type { Command } from "@cliffy/command";
+import { fromFileUrl } from "@std/path";
+import { program } from "../src/cli/program.ts";
+import { table } from "../src/cli/format/table.ts";
+import { painter } from "../src/cli/format/text.ts";
+import { realTerminal } from "../src/cli/terminal.ts";
+import { SETTING_NAMES, SETTINGS, writeSetting } from "../src/settings.ts";
+import { realSystem } from "../src/system.ts";
+
+const README = fromFileUrl(new URL("../README.md", import.meta.url));
+
+// deno-lint-ignore no-explicit-any -- any command can be described
+type AnyCommand = Command<any>;
+
+/** The README's text with its generated parts as they should be now. */
+export function upToDate(readme: string): string {
+  const parts = { commands: commandsPart(), settings: settingsPart() };
+  return Object.entries(parts).reduce((text, [name, part]) => {
+    const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
+    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`The README has no part "${name}"`);
+    return `${text.slice(0, from)}${begin}\n\n${part}\n${text.slice(to)}`;
+  }, readme);
+}
+
+function commandsPart(): string {
+  const root: AnyCommand = program({
+    terminal: realTerminal,
+    system: realSystem,
+    folder: "/",
+    env: () => undefined,
+    exitCode: 0,
+  });
+  const rows: [string, string][] = [];
+  const describe = (command: AnyCommand, path: string) => {
+    const words = command.getArguments().map(({ name, optional, variadic }) => {
+      const shown = variadic ? `${name}...` : name;
+      return optional ? `[${shown}]` : `<${shown}>`;
+    });
+    const children = command.getCommands();
+    if (path !== "") rows.push([[path, ...words].join(" "), command.getDescription()]);
+    const inherited = new Set(children.flatMap(optionsOf).map(({ name }) => name));
+    for (const { flags, typeDefinition = "", description, name } of optionsOf(command)) {
+      if (inherited.has(name) || path === "") continue;
+      const value = typeDefinition.replace(/:\w+/, "");
+      rows.push([`  ${[flags.join(", "), value].join(" ").trim()}`, description]);
+    }
+    for (const child of children) describe(child, `${path} ${child.getName()}`.trim());
+  };
+  describe(root, "");
+  return fenced([["COMMAND", "WHAT IT DOES"], ...rows]);
+}
+
+function optionsOf(command: AnyCommand) {
+  return command.getOptions().filter(({ global, name }) => !global && name !== "help");
+}
+
+function settingsPart(): string {
+  const rows = SETTING_NAMES.map((name) => {
+    const { help, aliases, initial } = SETTINGS[name];
+    const alias = aliases.length > 0 ? ` (also ${aliases.join(", ")})` : "";
+    return [name, writeSetting(name, initial), help + alias];
+  });
+  return fenced([["KEY", "INITIALLY", "MEANING"], ...rows]);
+}
+
+// In a fence, so that the formatter of Markdown leaves it alone.
+function fenced([titles, ...rows]: string[][]): string {
+  const columns = titles!.map((title) => ({ title }));
+  const cells = rows.map((row) => row.map((text) => ({ text })));
+  const look = { width: Infinity, paint: painter(false), line: false };
+  return `\`\`\`\n${table(columns, cells, look)}\`\`\`\n`;
+}
+
+if (import.meta.main) {
+  const readme = Deno.readTextFileSync(README);
+  Deno.writeTextFileSync(README, upToDate(readme));
+}
