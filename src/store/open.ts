@@ -74,8 +74,7 @@ async function prepare(db: Database, path: string, busyMs: number) {
   }
   if (version < SCHEMA_VERSION) await migrate(db);
   db.exec("pragma journal_size_limit = 16777216");
-  const [durability] = db.prepare("select value from settings where name = 'durability'").values();
-  db.exec(`pragma synchronous = ${durability?.[0] === "normal" ? "normal" : "full"}`);
+  db.exec("pragma synchronous = normal"); // the store asks for more, write by write
 }
 
 function pragma(db: Database, name: string): number {

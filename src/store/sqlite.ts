@@ -40,6 +40,8 @@ export class SqliteStore implements Store {
   readonly #db: Database;
   readonly #file: StoreFile;
   readonly #statements = new Map<string, Statement>();
+  // True until the settings are read: they cannot ask for more.
+  #durable = true;
   readonly #immediately: (write: () => unknown) => unknown;
 
   constructor(db: Database, file: StoreFile) {
@@ -203,13 +205,12 @@ export class SqliteStore implements Store {
   }
 
   settings() {
-    return this.#read(
-      "read the settings",
-      () =>
-        settingsFrom(
-          new Map(this.#sql("select name, value from settings").values<[string, string]>()),
-        ),
-    );
+    return this.#read("read the settings", () => {
+      const stored = this.#sql("select name, value from settings").values<[string, string]>();
+      const settings = settingsFrom(new Map(stored));
+      this.#durable = settings.durability === "full";
+      return settings;
+    });
   }
 
   changeSetting<N extends SettingName>(name: N, value: Settings[N] | undefined) {
@@ -290,7 +291,7 @@ export class SqliteStore implements Store {
   }
 
   turn(turn: Turn, now: number) {
-    return this.#write("write down what happened", () => takeTurn(this.#sql, turn, now));
+    return this.#writeSoon("write down what happened", () => takeTurn(this.#sql, turn, now));
   }
 
   outlook(now: number) {
@@ -341,8 +342,22 @@ export class SqliteStore implements Store {
     return result;
   }
 
-  // Immediate: a transaction that starts as a reader and then writes fails at once if another one writes.
+  // With an fsync, unless the settings say otherwise.
   #write<T>(doing: string, write: () => T): Promise<T> {
+    if (!this.#durable) return this.#writeSoon(doing, write);
+    return this.#read(doing, () => {
+      this.#db.exec("pragma synchronous = full");
+      try {
+        return this.#immediately(write) as T;
+      } finally {
+        this.#db.exec("pragma synchronous = normal");
+      }
+    });
+  }
+
+  // Without an fsync of its own: the next durable write makes this durable too.
+  // Immediate: a transaction that starts as a reader and then writes fails at once if another one writes.
+  #writeSoon<T>(doing: string, write: () => T): Promise<T> {
     return this.#read(doing, () => this.#immediately(write) as T);
   }
 }

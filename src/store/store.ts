@@ -122,6 +122,8 @@ export type AttemptRecord = Attempt & { seq: number };
 /**
  * Where jobs are kept. Every method is one transaction: it happens whole or not at all, and many
  * processes may call it at the same time. Instants are epoch milliseconds and come from the caller.
+ * With the setting durability at full, what a method has written survives a power cut, except that of
+ * `turn`, which does so after the next write by any other method.
  * A store that is busy for too long, full, damaged or gone throws a UserError that says so.
  */
 export interface Store extends Disposable {

@@ -21,6 +21,8 @@ const RECORD_PROCESS_MS = 50;
 const FORCED_GRACE_MS = 1000;
 /** Before the next try when the store was busy or full. */
 const RETRY_STORE_MS = 200;
+/** A thread that is asked and has not answered by the next time is replaced. */
+const CHECK_THREADS_MS = 10_000;
 const PRUNE_EVERY_MS = 60_000;
 const PRUNED_AT_ONCE = 500;
 
@@ -81,6 +83,7 @@ export class Supervisor implements RunnerEvents {
   #changes = -1;
   #mustObey = false;
   #storeFails = false;
+  #hasWritten = false;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
   #renewedAt = 0;
@@ -88,6 +91,7 @@ export class Supervisor implements RunnerEvents {
   #obeyAt = 0;
   #pollAt = 0;
   #pruneAt = 0;
+  #checkAt = 0;
 
   constructor(
     world: World & { runner: (events: RunnerEvents) => Runner },
@@ -217,7 +221,13 @@ export class Supervisor implements RunnerEvents {
 
   async #upkeep(now: number) {
     this.#store.verify();
-    if (now - this.#renewedAt >= this.#settings.lease / 3) await this.#renew(now);
+    // Renewing also makes durable what the last turns have written.
+    const due = now - this.#renewedAt >= this.#settings.lease / 3;
+    if (due || this.#hasWritten) await this.#renew(now);
+    if (now >= this.#checkAt) {
+      this.#checkAt = now + CHECK_THREADS_MS;
+      this.#runner.check();
+    }
     await this.#obey(now);
     await this.#recover();
     if (now >= this.#pruneAt) await this.#prune(now);
@@ -249,7 +259,7 @@ export class Supervisor implements RunnerEvents {
   }
 
   async #renew(now: number) {
-    this.#runner.check();
+    this.#hasWritten = false;
     if (await this.#store.renew(this.#options.worker.id, this.#system.now())) this.#renewedAt = now;
     else await this.#register(); // it was taken for dead
   }
@@ -334,6 +344,7 @@ export class Supervisor implements RunnerEvents {
       idle,
     }, now);
 
+    this.#hasWritten = true;
     this.#ended = this.#ended.filter((each) => !ended.includes(each));
     this.#output = this.#output.slice(output.length);
     for (const { running } of started) running.pidRecorded = true;
