@@ -1,30 +1,38 @@
-import { type Outcome, settle, type Settlement } from "../job.ts";
 import { newId } from "../ids.ts";
 import type { Settings } from "../settings.ts";
-import type { Claim, ClaimedJob, NewWorker, Outlook, ProcessId, Store } from "../store/store.ts";
 import { mayPass } from "../store/sqlite_errors.ts";
+import type { NewWorker, Outlook, Store } from "../store/store.ts";
 import { sleep, type System } from "../system.ts";
-import { Recovery } from "./recovery.ts";
-import { endEvent, type WorkerEvent } from "./events.ts";
+import { Attempts } from "./attempts.ts";
+import type { WorkerEvent } from "./events.ts";
 import type { Runner, RunnerEvents } from "./pool.ts";
 import type { Processes } from "./processes.ts";
-import type { End, Printed } from "./protocol.ts";
+import { Recovery } from "./recovery.ts";
 import { Wake } from "./wake.ts";
 
 /** How often a worker process looks after itself, the store and the other workers. */
 const UPKEEP_MS = 1000;
 /** Changes by others are looked into at most this often, however fast they come. */
 const OBEY_MS = 50;
-/** A process id is written down once its command has run for so long; most have ended by then. */
-const RECORD_PROCESS_MS = 50;
-/** From TERM to KILL for jobs that have to end now. */
-const FORCED_GRACE_MS = 1000;
 /** Before the next try when the store was busy or full. */
 const RETRY_STORE_MS = 200;
 /** A thread that is asked and has not answered by the next time is replaced. */
 const CHECK_THREADS_MS = 10_000;
+/** How long commands may take to end when the worker process itself cannot go on. */
+const ABANDON_MS = 3000;
 const PRUNE_EVERY_MS = 60_000;
 const PRUNED_AT_ONCE = 500;
+
+/** What a supervisor works with; all of it can be another one in a test. */
+export interface World {
+  store: Store;
+  system: System;
+  processes: Processes;
+  runner: (events: RunnerEvents) => Runner;
+  report: (event: WorkerEvent) => void;
+  /** Calls `onRing` when there may be work, until it is disposed of. */
+  listen: (onRing: () => void) => Disposable;
+}
 
 export interface SupervisorOptions {
   worker: Omit<NewWorker, "leaseMs">;
@@ -38,52 +46,24 @@ export interface SupervisorOptions {
   verbose?: boolean;
 }
 
-/** What a supervisor works with; all of it can be another one in a test. */
-export interface World {
-  store: Store;
-  system: System;
-  processes: Processes;
-  report: (event: WorkerEvent) => void;
-  /** Calls `onRing` when there may be work, until it is disposed of. */
-  listen: (onRing: () => void) => Disposable;
-}
-
-interface Running extends Claim {
-  startedAt: number;
-  pid: number | null;
-  pidRecorded: boolean;
-  /** The lease has gone to somebody else, or may go: whatever comes of it, it counts as lost. */
-  lost: string | null;
-}
-
 /**
  * The main thread of a worker process: it owns the store, claims as many jobs as there are idle
  * executors, settles what ended, stores output, keeps the leases and recovers what dead workers left.
  */
-export class Supervisor implements RunnerEvents {
-  readonly #store: Store;
-  readonly #system: System;
-  readonly #processes: Processes;
-  readonly #runner: Runner;
+export class Supervisor {
+  readonly #world: World;
   readonly #options: SupervisorOptions;
-  readonly #report: (event: WorkerEvent) => void;
-  readonly #listen: World["listen"];
   readonly #wake: Wake;
+  readonly #attempts: Attempts;
   readonly #recovery: Recovery;
 
   #settings!: Settings;
   #outlook: Outlook = { claimable: true, nextDueAt: null, unfinished: 1 };
-  readonly #idle: number[];
-  readonly #executed = new Map<number, number>();
-  readonly #running = new Map<number, Running>();
-  #ended: { running: Running; outcome: Outcome }[] = [];
-  #output: { running: Running; printed: Printed; last: boolean }[] = [];
-
   #stopping: "graceful" | "force" | null = null;
   #changes = -1;
   #mustObey = false;
   #storeFails = false;
-  #hasWritten = false;
+  #unsynced = false;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
   #renewedAt = 0;
@@ -93,109 +73,90 @@ export class Supervisor implements RunnerEvents {
   #pruneAt = 0;
   #checkAt = 0;
 
-  constructor(
-    world: World & { runner: (events: RunnerEvents) => Runner },
-    options: SupervisorOptions,
-  ) {
-    this.#store = world.store;
-    this.#system = world.system;
-    this.#processes = world.processes;
-    this.#report = world.report;
-    this.#listen = world.listen;
+  constructor(world: World, options: SupervisorOptions) {
+    const { limit, verbose, worker } = options;
+    this.#world = world;
     this.#options = options;
     this.#wake = new Wake(world.system);
-    this.#recovery = new Recovery(world, options.worker);
-    this.#idle = Array.from({ length: options.worker.count }, (_, i) => i + 1);
-    this.#runner = world.runner(this);
+    this.#recovery = new Recovery(world, worker);
+    const { count } = worker;
+    this.#attempts = new Attempts(world, { count, limit, verbose }, () => this.#wake.raise());
   }
 
   /** Works until it is told to stop, or has done what it was started for. */
   async run(): Promise<void> {
+    const { store, report, listen } = this.#world;
     const { id, process, count } = this.#options.worker;
-    this.#settings = await this.#store.settings();
-    await this.#register();
-    this.#report({ event: "started", worker: id, pid: process.pid, count });
-    using _bell = this.#listen(() => this.#wake.raise());
     try {
+      this.#settings = await store.settings();
+      await this.#register();
+      report({ event: "started", worker: id, pid: process.pid, count });
+      using _bell = listen(() => this.#wake.raise());
       while (!this.#isDone()) {
         await this.#step();
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
-      await this.#store.deregister(id);
+      await store.deregister(id);
+    } catch (error) {
+      await this.#abandon();
+      throw error;
     } finally {
-      this.#runner.close();
+      this.#attempts.close();
     }
-    this.#report({ event: "stopped", worker: id });
+    report({ event: "stopped", worker: id });
   }
 
   /** Lets running jobs end and takes no more; when called again, or with force, ends them too. */
   stop(force = false) {
-    const now = this.#system.monotonic();
-    force ||= this.#stopping !== null;
     if (this.#stopping === "force") return;
-    this.#stopping = force ? "force" : "graceful";
-    this.#report({ event: "stopping", running: this.#running.size, force });
-    if (force) {
-      for (const executor of this.#running.keys()) this.#runner.stop(executor, FORCED_GRACE_MS);
-    } else {
-      this.#forceAt = now + this.#settings.shutdown_grace;
-    }
-    this.#wake.raise();
-  }
-
-  started(executor: number, pid: number) {
-    const running = this.#running.get(executor);
-    if (running) running.pid = pid;
-  }
-
-  output(executor: number, printed: Printed) {
-    const running = this.#running.get(executor);
-    if (!running) return;
-    this.#output.push({ running, printed, last: false });
-    this.#wake.raise();
-  }
-
-  ended(executor: number, end: End | { kind: "lost"; reason: string }, printed: Printed | null) {
-    const running = this.#running.get(executor);
-    if (!running) return;
-    this.#running.delete(executor);
-    if (printed) this.#output.push({ running, printed, last: true });
-    const outcome: Outcome = running.lost === null ? end : { kind: "lost", reason: running.lost };
-    this.#ended.push({ running, outcome });
-    const executed = (this.#executed.get(executor) ?? 0) + 1;
-    this.#executed.set(executor, executed);
-    if (executed < (this.#options.limit ?? Infinity)) this.#idle.push(executor);
+    this.#stopping = force || this.#stopping ? "force" : "graceful";
+    this.#world.report({
+      event: "stopping",
+      running: this.#attempts.running,
+      force: this.#stopping === "force",
+    });
+    if (this.#stopping === "force") this.#attempts.end();
+    else this.#forceAt = this.#world.system.monotonic() + this.#settings.shutdown_grace;
     this.#wake.raise();
   }
 
   #isDone(): boolean {
-    if (this.#running.size > 0 || this.#ended.length > 0) return false;
-    if (this.#stopping || this.#idle.length === 0) return true;
+    if (!this.#attempts.isEmpty) return false;
+    if (this.#stopping || this.#attempts.idle.length === 0) return true;
     return this.#options.drain === true && this.#outlook.unfinished === 0;
+  }
+
+  // A job must not outlive its worker unseen, not even one whose store is gone.
+  async #abandon() {
+    const { system } = this.#world;
+    const until = system.monotonic() + ABANDON_MS;
+    this.#attempts.end();
+    while (this.#attempts.running > 0 && system.monotonic() < until) {
+      await this.#wake.wait(until - system.monotonic());
+    }
   }
 
   /** How long there is nothing to do unless somebody wakes it. */
   #idleMs(): number {
-    const now = this.#system.monotonic();
-    const due = [this.#upkeepAt, this.#forceAt];
+    const { system } = this.#world;
+    const now = system.monotonic();
+    const due = [this.#upkeepAt, this.#forceAt, this.#attempts.nextRecordAt()];
+    if (this.#mustObey) due.push(this.#obeyAt);
     if (this.#wantsJobs()) {
       due.push(this.#pollAt);
       const { nextDueAt } = this.#outlook;
-      if (nextDueAt !== null) due.push(now + Math.max(1, nextDueAt - this.#system.now()));
-    }
-    if (this.#mustObey) due.push(this.#obeyAt);
-    for (const { pid, pidRecorded, startedAt } of this.#running.values()) {
-      if (pid !== null && !pidRecorded) due.push(startedAt + RECORD_PROCESS_MS);
+      if (nextDueAt !== null) due.push(now + Math.max(1, nextDueAt - system.now()));
     }
     return Math.max(0, Math.min(...due) - now);
   }
 
   #wantsJobs(): boolean {
-    return this.#idle.length > 0 && this.#stopping === null;
+    return this.#attempts.idle.length > 0 && this.#stopping === null;
   }
 
   async #step() {
-    const now = this.#system.monotonic();
+    const { system, report } = this.#world;
+    const now = system.monotonic();
     try {
       const changed = this.#noticeChanges();
       if (now >= this.#upkeepAt) await this.#upkeep(now);
@@ -209,33 +170,62 @@ export class Supervisor implements RunnerEvents {
     } catch (error) {
       if (!mayPass(error)) throw error;
       if (!this.#storeFails) {
-        this.#report({ event: "warning", message: `${(error as Error).message}; trying again` });
+        report({ event: "warning", message: `${(error as Error).message}; trying again` });
       }
       this.#storeFails = true;
       this.#endWhatMayBeTaken();
-      await sleep(this.#system, RETRY_STORE_MS);
+      await sleep(system, RETRY_STORE_MS);
     }
+  }
+
+  /** Settles, stores and claims in one transaction, if there is anything to settle, store or claim. */
+  async #turn(now: number, changed: boolean) {
+    const { store, system } = this.#world;
+    const wants = this.#wantsJobs();
+    const looks = wants && (changed || this.#isDue() || now >= this.#pollAt);
+    if (looks) {
+      this.#pollAt = now + (this.#options.pollMs ?? this.#settings.poll_interval);
+      this.#outlook = await store.outlook(system.now());
+    }
+    const batch = this.#attempts.collect();
+    if (!batch && !(looks && this.#outlook.claimable)) return;
+
+    const result = await store.turn({
+      worker: this.#options.worker.id,
+      ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
+      idle: wants ? this.#attempts.idle.map((executor) => ({ executor, token: newId(20) })) : [],
+    }, system.now());
+    this.#unsynced = true;
+    if (batch) this.#attempts.written(batch, result);
+    for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
+    if (this.#stopping === "force") this.#attempts.end();
+    if (this.#wantsJobs()) this.#outlook = await store.outlook(system.now());
+  }
+
+  #isDue(): boolean {
+    const { nextDueAt } = this.#outlook;
+    return nextDueAt !== null && nextDueAt <= this.#world.system.now();
   }
 
   // --- Once in a while
 
   async #upkeep(now: number) {
-    this.#store.verify();
-    // Renewing also makes durable what the last turns have written.
+    this.#world.store.verify();
+    // Renewing also syncs to disk what the turns since the last time have written.
     const due = now - this.#renewedAt >= this.#settings.lease / 3;
-    if (due || this.#hasWritten) await this.#renew(now);
-    if (now >= this.#checkAt) {
-      this.#checkAt = now + CHECK_THREADS_MS;
-      this.#runner.check();
-    }
+    if (due || this.#unsynced) await this.#renew(now);
     await this.#obey(now);
     await this.#recover();
+    if (now >= this.#checkAt) {
+      this.#checkAt = now + CHECK_THREADS_MS;
+      this.#attempts.check();
+    }
     if (now >= this.#pruneAt) await this.#prune(now);
     this.#upkeepAt = now + Math.min(UPKEEP_MS, this.#settings.lease / 3);
   }
 
   #noticeChanges(): boolean {
-    const changes = this.#store.changes();
+    const changes = this.#world.store.changes();
     const changed = changes !== this.#changes;
     this.#changes = changes;
     this.#mustObey ||= changed;
@@ -243,182 +233,54 @@ export class Supervisor implements RunnerEvents {
   }
 
   async #obey(now: number) {
+    const { store } = this.#world;
     this.#mustObey = false;
     this.#obeyAt = now + OBEY_MS;
-    this.#settings = await this.#store.settings();
-    const me = (await this.#store.workers()).find(({ id }) => id === this.#options.worker.id);
+    this.#settings = await store.settings();
+    const me = (await store.workers()).find(({ id }) => id === this.#options.worker.id);
     if (me?.stop === "force" || (me?.stop === "graceful" && this.#stopping === null)) {
       this.stop(me.stop === "force");
     }
   }
 
   async #register() {
+    const { store, system } = this.#world;
     const worker = { ...this.#options.worker, leaseMs: this.#settings.lease };
-    await this.#store.register(worker, this.#system.now());
-    this.#renewedAt = this.#system.monotonic();
+    await store.register(worker, system.now());
+    this.#renewedAt = system.monotonic();
   }
 
   async #renew(now: number) {
-    this.#hasWritten = false;
-    if (await this.#store.renew(this.#options.worker.id, this.#system.now())) this.#renewedAt = now;
+    const { store, system } = this.#world;
+    const known = await store.renew(this.#options.worker.id, system.now());
+    if (known) this.#renewedAt = now;
     else await this.#register(); // it was taken for dead
+    this.#unsynced = false;
   }
 
   // Before the lease can be taken, so that nothing runs twice even where nobody else could end it.
   #endWhatMayBeTaken() {
-    const quietMs = this.#system.monotonic() - this.#renewedAt;
+    const quietMs = this.#world.system.monotonic() - this.#renewedAt;
     if (quietMs < this.#settings.lease * 0.7) return;
-    for (const running of this.#running.values()) {
-      this.#lose(running, "Its worker could not renew the lease");
-    }
-  }
-
-  #lose(running: Running, reason: string) {
-    if (running.lost !== null) return;
-    running.lost = reason;
-    this.#report({ event: "lost", job: running.job.id, attempt: running.job.attempts, reason });
-    this.#runner.stop(running.executor, FORCED_GRACE_MS);
+    this.#attempts.giveUpAllBut(new Set(), "Its worker could not renew the lease");
   }
 
   async #recover() {
-    const held = await this.#store.leases();
-    this.#noticeLostLeases(new Set(held.map(({ lease }) => lease.token)));
-    const mine = new Set<string>();
-    for (const { lease } of this.#running.values()) mine.add(lease.token);
-    for (const { running } of this.#ended) mine.add(running.lease.token);
-    if (await this.#recovery.recover(held, mine)) this.#pollAt = 0;
-  }
-
-  #noticeLostLeases(held: ReadonlySet<string>) {
-    for (const running of this.#running.values()) {
-      if (running.lost !== null || held.has(running.lease.token)) continue;
-      this.#lose(running, "The lease was lost");
-    }
+    const held = await this.#world.store.leases();
+    this.#attempts.giveUpAllBut(
+      new Set(held.map(({ lease }) => lease.token)),
+      "The lease was lost",
+    );
+    if (await this.#recovery.recover(held, this.#attempts.tokens())) this.#pollAt = 0;
   }
 
   async #prune(now: number) {
     this.#pruneAt = now + PRUNE_EVERY_MS;
-    if (this.#settings.retention === null) return;
-    const before = this.#system.now() - this.#settings.retention;
+    const { retention } = this.#settings;
+    if (retention === null) return;
+    const { store, system } = this.#world;
     // In small steps, so that nobody waits long for the store.
-    if (await this.#store.prune(before, PRUNED_AT_ONCE) === PRUNED_AT_ONCE) this.#pruneAt = now;
-  }
-
-  // --- Every turn
-
-  async #turn(now: number, changed: boolean) {
-    const { nextDueAt } = this.#outlook;
-    const due = nextDueAt !== null && nextDueAt <= this.#system.now();
-    const wants = this.#wantsJobs();
-    const looks = wants && (changed || due || now >= this.#pollAt);
-    const ended = this.#takeEnded();
-    const started = this.#processesToRecord(now);
-    if (looks) {
-      this.#pollAt = now + (this.#options.pollMs ?? this.#settings.poll_interval);
-      this.#outlook = await this.#store.outlook(this.#system.now());
-    }
-    const writes = ended.length + this.#output.length + started.length > 0;
-    if (!writes && !(looks && this.#outlook.claimable)) return;
-
-    const idle = wants ? this.#idle.map((executor) => ({ executor, token: newId(20) })) : [];
-    await this.#write({ ended, started, idle });
-  }
-
-  async #write({ ended, started, idle }: {
-    ended: { running: Running; outcome: Outcome }[];
-    started: { running: Running; process: ProcessId }[];
-    idle: { executor: number; token: string }[];
-  }) {
-    const settled = ended.map(({ running, outcome }) => ({
-      running,
-      lease: running.lease,
-      settlement: this.#settle(running.job, outcome),
-    }));
-    const output = this.#output;
-    const now = this.#system.now();
-    const { refused, claimed } = await this.#store.turn({
-      worker: this.#options.worker.id,
-      settled,
-      output: output.map(({ running, printed }) => ({ lease: running.lease, ...printed })),
-      started: started.map(({ running, process }) => ({ lease: running.lease, process })),
-      idle,
-    }, now);
-
-    this.#hasWritten = true;
-    this.#ended = this.#ended.filter((each) => !ended.includes(each));
-    this.#output = this.#output.slice(output.length);
-    for (const { running } of started) running.pidRecorded = true;
-    for (const { running, printed, last } of output) {
-      if (this.#options.verbose) this.#report({ event: "output", job: running.job.id, printed });
-      if (!last) this.#runner.stored(running.executor);
-    }
-    const refusedTokens = new Set(refused.map(({ token }) => token));
-    for (const { running, settlement } of settled) {
-      this.#reportEnd(running, settlement, refusedTokens.has(running.lease.token));
-    }
-    for (const claim of claimed) this.#start(claim);
-    if (this.#wantsJobs()) this.#outlook = await this.#store.outlook(now);
-  }
-
-  // What was lost may have left something running; it is settled once that has ended.
-  #takeEnded() {
-    return this.#ended.filter(({ running, outcome }) =>
-      outcome.kind !== "lost" || this.#processes.killLeftovers(running.lease.token, null)
-    );
-  }
-
-  #processesToRecord(now: number) {
-    const found = [];
-    for (const running of this.#running.values()) {
-      const { pid, pidRecorded, startedAt } = running;
-      if (pid === null || pidRecorded || now < startedAt + RECORD_PROCESS_MS) continue;
-      const process = this.#processes.identify(pid);
-      if (process) found.push({ running, process });
-      else running.pidRecorded = true; // it has ended, and is about to be settled
-    }
-    return found;
-  }
-
-  #settle(job: ClaimedJob, outcome: Outcome): Settlement {
-    return settle(job, outcome, { now: this.#system.now(), random: this.#system.random() });
-  }
-
-  #start(claim: Claim) {
-    const { lease, job, executor } = claim;
-    this.#idle.splice(this.#idle.indexOf(executor), 1);
-    this.#running.set(executor, {
-      ...claim,
-      startedAt: this.#system.monotonic(),
-      pid: null,
-      pidRecorded: false,
-      lost: null,
-    });
-    const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
-    this.#report({ event: "claimed", job: id, attempt: attempts, executor, command });
-    this.#runner.run(executor, {
-      command,
-      cwd,
-      env: {
-        ...job.env,
-        QUEUECTL_JOB_ID: id,
-        QUEUECTL_ATTEMPT: String(attempts),
-        QUEUECTL_MAX_RETRIES: String(maxRetries),
-        QUEUECTL_WORKER: String(executor),
-        QUEUECTL_ATTEMPT_ID: lease.token,
-      },
-      timeoutMs,
-      killGraceMs: this.#settings.kill_grace,
-      outputLimit: this.#settings.output_limit,
-    });
-    if (this.#stopping === "force") this.#runner.stop(executor, FORCED_GRACE_MS);
-  }
-
-  #reportEnd({ job, startedAt, lost }: Running, settlement: Settlement, refused: boolean) {
-    if (refused && lost !== null) return; // said when it was noticed
-    const durationMs = Math.round(this.#system.monotonic() - startedAt);
-    const event = refused
-      ? { event: "lost", job: job.id, attempt: job.attempts, reason: "The lease was lost" } as const
-      : endEvent(job, settlement, { durationMs, now: this.#system.now() });
-    this.#report(event);
+    const pruned = await store.prune(system.now() - retention, PRUNED_AT_ONCE);
+    if (pruned === PRUNED_AT_ONCE) this.#pruneAt = now;
   }
 }
