@@ -43,13 +43,17 @@ function isJson(text: string): boolean {
   return /^\{["}]/.test(text) || /^\{\s+("(?:[^"\\]|\\.)*"\s*:|\})/.test(text);
 }
 
+const RESERVED = /^(if|then|elif|else|fi|for|in|do|done|while|until|case|esac)$/;
+
 /** The words as one shell command in which each of them stays one word. */
 function quoteWords(words: readonly string[]): string {
   if (words[0] === "") readCommand("");
   return words.map((word, i) => {
     // NAME=value in front would be an assignment.
     const plain = i === 0 ? /^[\w@%+:,./-]+$/ : /^[\w@%+=:,./-]+$/;
-    return plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+    return plain.test(word) && !(i === 0 && RESERVED.test(word))
+      ? word
+      : `'${word.replaceAll("'", `'\\''`)}'`;
   }).join(" ");
 }
 
@@ -61,6 +65,7 @@ function one(request: JobRequest): EnqueueInput {
 function readJobs(text: string, around: Surroundings): EnqueueInput {
   const whole = tryParse(text);
   if (Array.isArray(whole)) {
+    if (whole.length === 0) throw emptyInput();
     return {
       requests: whole.map((job, i) => at(`job ${i + 1}`, () => requestFromJson(job, around))),
       many: true,
@@ -77,9 +82,13 @@ function readLines(text: string, around: Surroundings): JobRequest[] {
     requests.push(at(`line ${i + 1}`, () => requestFromJson(parse(line), around)));
   });
   if (requests.length === 0) {
-    throw badRequest("Cannot enqueue from an empty input: expected JSON objects");
+    throw emptyInput();
   }
   return requests;
+}
+
+function emptyInput(): UserError {
+  return badRequest("Cannot enqueue from an empty input: expected JSON objects");
 }
 
 function at<T>(place: string, read: () => T): T {

@@ -37,10 +37,8 @@ export async function showLogs(
   let current = await chooseAttempt(store, job, attempt);
   let next = 0;
   if (current && lines !== undefined) {
-    for (const piece of await tail(ofStream(outputPieces(store, current.seq), stream), lines)) {
-      print(piece, current.attempt);
-      next = piece.start + piece.bytes.length;
-    }
+    const pieces = ofStream(outputPieces(store, current.seq), stream, (end) => next = end);
+    for (const piece of await tail(pieces, lines)) print(piece, current.attempt);
   }
   const printRest = async () => {
     if (!current || (lines !== undefined && !follow)) return;
@@ -75,8 +73,15 @@ export async function showLogs(
   }
 }
 
-async function* ofStream(pieces: AsyncIterable<Piece>, stream: Stream | undefined) {
-  for await (const piece of pieces) if (!stream || piece.stream === stream) yield piece;
+async function* ofStream(
+  pieces: AsyncIterable<Piece>,
+  stream: Stream | undefined,
+  onEnd: (end: number) => void,
+) {
+  for await (const piece of pieces) {
+    if (!piece.gap) onEnd(piece.start + piece.bytes.length);
+    if (!stream || piece.stream === stream) yield piece;
+  }
 }
 
 function isOver({ state }: Job): boolean {

@@ -309,7 +309,11 @@ export class SqliteStore implements Store {
   }
 
   changes() {
-    return this.#number("pragma data_version");
+    try {
+      return this.#number("pragma data_version");
+    } catch (error) {
+      throw explained(error, { doing: "look at", path: this.#file.path });
+    }
   }
 
   verify() {

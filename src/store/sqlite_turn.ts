@@ -82,18 +82,12 @@ function settleAttempt(sql: Sql, { lease, settlement }: Turn["settled"][number],
 }
 
 function claimJobs(sql: Sql, { worker, idle }: Turn, now: number): Claim[] {
-  sql(`
-    update jobs set ready = 1 where seq in (
-      select seq from jobs
-      where ready = 0 and run_at <= ?
-      order by run_at limit ${PROMOTED_A_TURN})`).run(now);
-  const rows = sql(`
-    select ${CLAIMED_COLUMNS} from jobs where ready = 1
-    order by priority desc, run_at, seq limit ?`).all(idle.length) as (Omit<ClaimedJob, "env"> & {
-    job: number;
-    env: string;
-  })[];
-  return rows.map(({ job: seq, ...row }, i): Claim => {
+  let rows = selectClaimable(sql, idle.length, now);
+  if (rows.length < idle.length || rows[0]!.othersDue) {
+    promoteDue(sql, now);
+    rows = selectClaimable(sql, idle.length, now);
+  }
+  return rows.map(({ job: seq, othersDue: _, ...row }, i): Claim => {
     const { executor, token } = idle[i]!;
     const workerId = executorId(worker, executor);
     const attempt = row.attempts + 1;
@@ -107,4 +101,22 @@ function claimJobs(sql: Sql, { worker, idle }: Turn, now: number): Claim[] {
     const lease: Lease = { job: seq, attempt: inserted![0], token };
     return { lease, job: { ...row, env: JSON.parse(row.env), attempts: attempt }, executor };
   });
+}
+
+type ClaimableRow = Omit<ClaimedJob, "env"> & { job: number; env: string; othersDue: number };
+
+/** The first claimable jobs, and whether there are others that have become due but are not claimable yet. */
+function selectClaimable(sql: Sql, limit: number, now: number): ClaimableRow[] {
+  return sql(`
+    select ${CLAIMED_COLUMNS},
+      exists (select 1 from jobs where ready = 0 and run_at <= ?) as othersDue
+    from jobs where ready = 1
+    order by priority desc, run_at, seq limit ?`).all(now, limit) as ClaimableRow[];
+}
+
+function promoteDue(sql: Sql, now: number) {
+  sql(`
+    update jobs set ready = 1 where seq in (
+      select seq from jobs where ready = 0 and run_at <= ? order by run_at limit ${PROMOTED_A_TURN})`)
+    .run(now);
 }

@@ -60,6 +60,11 @@ export class Attempts implements RunnerEvents {
     return this.#running.size;
   }
 
+  /** Whether there is nothing new to be written. */
+  get isQuiet(): boolean {
+    return this.#ended.length + this.#output.length === 0;
+  }
+
   /** Whether nothing runs and everything that ended is written. */
   get isEmpty(): boolean {
     return this.#running.size === 0 && this.#ended.length === 0;

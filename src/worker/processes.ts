@@ -34,10 +34,14 @@ export function signalProcess(pid: number, signal: Deno.Signal): boolean {
   }
 }
 
-/** Whether a group has a process left. One that has ended but was not waited for counts too. */
+/** Whether a group has a living process left. */
 export function groupLives(leader: number): boolean {
-  // Signal 0 only asks.
-  return signalGroup(leader, 0 as unknown as Deno.Signal);
+  // Signal 0 only asks; it finds zombies too, which wait for a parent that may never look.
+  if (!signalGroup(leader, 0 as unknown as Deno.Signal)) return false;
+  return Deno.build.os !== "linux" || processIds().some((pid) => {
+    const stat = readStat(pid);
+    return stat !== null && stat.group === leader && !stat.isDead;
+  });
 }
 
 /**
@@ -52,12 +56,16 @@ export function machineId(): string {
 
 /** Identifies a living process; null if there is none. A zombie is not living. */
 export function identify(pid: number): ProcessId | null {
+  const stat = readStat(pid);
+  return !stat || stat.isDead ? null : { pid, startedAt: stat.startedAt };
+}
+
+function readStat(pid: number): { isDead: boolean; group: number; startedAt: string } | null {
   const stat = Deno.build.os === "linux" ? readText(`/proc/${pid}/stat`) : askPs(pid);
   if (!stat) return null;
   // The name, in brackets, may itself hold brackets and spaces.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, startedAt] = [fields[0]!, fields.slice(19).join(" ").split(" ")[0]!];
-  return state.startsWith("Z") || state.startsWith("X") ? null : { pid, startedAt };
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).trimEnd().split(" ");
+  return { isDead: /^[ZX]/.test(fields[0]!), group: Number(fields[2]), startedAt: fields[19]! };
 }
 
 // Where there is no /proc: the start time to the second, in the shape of a stat line.
@@ -77,14 +85,16 @@ export function markedProcesses(attemptId: string): number[] {
   if (Deno.build.os !== "linux") return [];
   const mark = `${ATTEMPT_MARK}=${attemptId}`;
   const marked: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const pid = Number(name);
+  for (const pid of processIds()) {
     if (readText(`/proc/${pid}/environ`)?.split("\0").includes(mark) && identify(pid)) {
       marked.push(pid);
     }
   }
   return marked;
+}
+
+function processIds(): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => pid > 0);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { End, Run, Shell } from "./protocol.ts";
 const LEFTOVER_OUTPUT_MS = 1000;
 
 /** How often a group that was told to end is looked at. */
-const GROUP_CHECK_MS = 20;
+const GROUP_CHECK_MS = 30;
 
 /** A command that runs in a session of its own. */
 export interface RunningCommand {

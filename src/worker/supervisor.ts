@@ -68,6 +68,7 @@ export class Supervisor {
   #forceAt = Infinity;
   #renewedAt = 0;
   #upkeepAt = 0;
+  #noticeAt = 0;
   #obeyAt = 0;
   #pollAt = 0;
   #pruneAt = 0;
@@ -158,7 +159,7 @@ export class Supervisor {
     const { system, report } = this.#world;
     const now = system.monotonic();
     try {
-      const changed = this.#noticeChanges();
+      const changed = this.#noticeChanges(now);
       if (now >= this.#upkeepAt) await this.#upkeep(now);
       if (this.#mustObey && now >= this.#obeyAt) await this.#obey(now);
       if (now >= this.#forceAt) {
@@ -224,7 +225,10 @@ export class Supervisor {
     this.#upkeepAt = now + Math.min(UPKEEP_MS, this.#settings.lease / 3);
   }
 
-  #noticeChanges(): boolean {
+  /** Whether others have written. At full speed it is not asked every time: that takes longer than it seems. */
+  #noticeChanges(now: number): boolean {
+    if (!this.#attempts.isQuiet && now < this.#noticeAt) return false;
+    this.#noticeAt = now + OBEY_MS;
     const changes = this.#world.store.changes();
     const changed = changes !== this.#changes;
     this.#changes = changes;

@@ -11,6 +11,8 @@ export interface Status {
   leases: readonly HeldLease[];
 }
 
+const SHOWN_IDS = 4;
+
 /** The status as `--json` shows it. */
 export function statusJson({ counts, workers, leases }: Status) {
   return {
@@ -34,7 +36,7 @@ const WORKER_COLUMNS: Column[] = [
   { title: "HOST" },
   { title: "STARTED" },
   { title: "BUSY" },
-  { title: "RUNNING", flexible: true },
+  { title: "RUNNING" },
 ];
 
 /** The page of `status`: the counts and the live workers. */
@@ -68,10 +70,16 @@ export function workerTable(
       { text: worker.host },
       { text: relativeTime(worker.startedAt, look.now), color: "dim" },
       { text: `${running.length} of ${worker.count}` },
-      { text: running.join(" "), color: "cyan" },
+      { text: someIds(running), color: "cyan" },
     ];
   });
   return table(WORKER_COLUMNS, rows, look);
+}
+
+// Ids are never cut: of many, the first few are shown.
+function someIds(ids: readonly string[]): string {
+  const more = ids.length - SHOWN_IDS;
+  return more > 0 ? `${ids.slice(0, SHOWN_IDS).join(" ")} +${more}` : ids.join(" ");
 }
 
 function runningIds({ id }: Worker, leases: readonly HeldLease[]): string[] {

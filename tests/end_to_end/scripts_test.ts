@@ -1,0 +1,42 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname, fromFileUrl } from "@std/path";
+import { Cli } from "../helpers/cli.ts";
+
+/** Runs a script with the deno that runs this test. */
+async function runScript(name: string, ...args: string[]) {
+  await using cli = new Cli();
+  const script = fromFileUrl(new URL(`../../scripts/${name}`, import.meta.url));
+  const env = { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` };
+  return await cli.spawnProgram("sh", [script, ...args], { env }).result;
+}
+
+Deno.test("scripts/e2e_test.sh passes", async () => {
+  const { code, stdout, stderr } = await runScript("e2e_test.sh");
+  assertEquals(stdout.match(/^not ok.*/gm), null, stdout + stderr);
+  assertMatch(stdout, /\n\d\d passed, 0 failed\n$/);
+  assertEquals(code, 0);
+});
+
+Deno.test("scripts/e2e_test.sh fails where queuectl does not do what it should", async () => {
+  await using cli = new Cli();
+  const script = fromFileUrl(new URL("../../scripts/e2e_test.sh", import.meta.url));
+  const { code, stdout } = await cli.spawnProgram("sh", [script], { env: { QUEUECTL: "true" } })
+    .result;
+  assertEquals(code, 1);
+  assertMatch(stdout, /\n\d+ passed, [1-9]\d* failed\n$/);
+});
+
+Deno.test("scripts/concurrency_test.sh passes: several worker processes run each job once", async () => {
+  const { code, stdout, stderr } = await runScript("concurrency_test.sh", "400", "4", "2");
+  assertEquals(code, 0, stdout + stderr);
+  assertStringIncludes(stdout, "400 lines, 400 of them distinct, 400 jobs completed");
+});
+
+Deno.test("scripts/demo.sh shows a job that dies and then succeeds", async () => {
+  const { code, stdout, stderr } = await runScript("demo.sh");
+  assertEquals(code, 0, stderr);
+  for (const part of ["$ queuectl dlq retry report", "report  dead", "report     completed"]) {
+    assertStringIncludes(stdout, part);
+  }
+  assertMatch(stdout, /deno task queuectl enqueue/);
+});
