@@ -172,7 +172,10 @@ export function readCommand(command: string, label = "command"): string {
   if (command.trim() === "") {
     throw badRequest(`Cannot use an empty ${label}: expected a shell command`);
   }
-  const bytes = new TextEncoder().encode(command).length;
+  // A UTF-16 unit is at most three bytes of UTF-8: most commands need not be measured.
+  const bytes = command.length * 3 > LONGEST_COMMAND_BYTES
+    ? new TextEncoder().encode(command).length
+    : 0;
   if (bytes > LONGEST_COMMAND_BYTES) {
     throw badRequest(`Cannot use a ${label} of ${bytes} bytes: expected less than 128 KiB`);
   }

@@ -74,6 +74,9 @@ export class SqliteStore implements Store {
         }
         if (++done % 1000 === 0) onProgress?.(done);
       }
+      this.#sql(`
+        insert into job_counts values ('default', 'pending', ?)
+        on conflict do update set jobs = jobs + excluded.jobs`).run(jobs.length);
     });
   }
 

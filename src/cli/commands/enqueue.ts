@@ -1,6 +1,5 @@
 import { Command } from "@cliffy/command";
 import { badRequest, quote } from "../../errors.ts";
-import type { NewJob } from "../../job.ts";
 import {
   completeJob,
   FIELDS,
@@ -36,8 +35,8 @@ async function enqueue(
   using store = await storeToWrite(app, options);
   const around = { settings: await store.settings(), folder: app.folder, env: app.env };
   const { requests, many } = await readRequests(options, words, around);
+  refuseRepeatedIds(requests);
   const jobs = requests.map((request) => completeJob(request, around));
-  refuseRepeatedIds(jobs);
   using progress = new Progress(app.terminal, "Enqueueing", jobs.length);
   await store.enqueue(jobs, app.system.now(), (done) => progress.show(done));
   progress.clear();
@@ -66,7 +65,7 @@ async function readRequests(
   const requests = input.requests.map((request): JobRequest => ({
     ...request,
     ...said,
-    env: { ...request.env, ...said.env },
+    ...(said.env && { env: { ...request.env, ...said.env } }),
   }));
   return { requests, many: input.many };
 }
@@ -76,9 +75,10 @@ async function readBytes(path: string | undefined): Promise<Uint8Array> {
   return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
 }
 
-function refuseRepeatedIds(jobs: readonly NewJob[]) {
+function refuseRepeatedIds(requests: readonly JobRequest[]) {
   const seen = new Set<string>();
-  for (const { id } of jobs) {
+  for (const { id } of requests) {
+    if (id === undefined) continue;
     if (seen.has(id)) {
       throw badRequest(`Cannot enqueue job ${quote(id)} twice in one batch: expected unique ids`);
     }
