@@ -88,10 +88,12 @@ Deno.test("a search for a text reads all jobs, and is seen to do so", async () =
 Deno.test("a claim reads the claimable jobs in their order, without sorting them", async () => {
   const plans = await plansOf((store) => claim(store));
   const claimed = [...plans].filter(([text]) => /ready = 1\s+order by/.test(text));
-  assertEquals(claimed.map(([, plan]) => plan), [[
+  // Older versions of SQLite do not see that the second index covers its query.
+  const steps = claimed.map(([, plan]) => plan.map((step) => step.replace("COVERING ", "")));
+  assertEquals(steps, [[
     "SCAN jobs USING INDEX jobs_claimable",
     "SCALAR SUBQUERY 1",
-    "SEARCH jobs USING COVERING INDEX jobs_not_due (run_at<?)",
+    "SEARCH jobs USING INDEX jobs_not_due (run_at<?)",
   ]]);
 });
 
