@@ -1,5 +1,3 @@
-import { newId } from "../../src/ids.ts";
-import type { NewJob } from "../../src/job.ts";
 import type { ProcessId, Store } from "../../src/store/store.ts";
 import type { System, Timer } from "../../src/system.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
@@ -174,20 +172,5 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
     isDone: () => done,
     /** Another process says that there may be work. */
     ring: () => onRing(),
-  };
-}
-
-export function testJob(job: Partial<NewJob> = {}): NewJob {
-  return {
-    id: newId(),
-    command: "true",
-    maxRetries: 3,
-    backoffBase: 2,
-    backoffMaxMs: 300_000,
-    backoffJitter: 0,
-    timeoutMs: null,
-    cwd: "/",
-    env: {},
-    ...job,
   };
 }

@@ -2,11 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { operationFailed } from "../../src/errors.ts";
 import { openStore, openStoreIfAny } from "../../src/store/open.ts";
 import type { Store, Turn } from "../../src/store/store.ts";
-import { startSupervisor, testJob } from "../helpers/world.ts";
+import { newJob, tempFolder } from "../helpers/store.ts";
+import { startSupervisor } from "../helpers/world.ts";
 
 async function memoryStore(jobs: number, job = {}): Promise<Store> {
   const store = await openStoreIfAny("/nonexistent/queue.db");
-  const all = Array.from({ length: jobs }, (_, i) => testJob({ id: `job${i + 1}`, ...job }));
+  const all = Array.from({ length: jobs }, (_, i) => newJob({ id: `job${i + 1}`, ...job }));
   await store.enqueue(all, Date.UTC(2030, 0, 1));
   return store;
 }
@@ -200,57 +201,49 @@ Deno.test("jobs are ended before a lease that cannot be renewed can be taken", a
 });
 
 Deno.test("a job ten leases long keeps its lease beside idle workers", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    using store = await openStore(`${folder}/queue.db`);
-    using other = await openStore(`${folder}/queue.db`);
-    const busy = startSupervisor(store);
-    await store.enqueue([testJob({ id: "job1" })], busy.system.now());
-    await busy.system.advance(1000);
-    const { system, processes } = busy;
-    const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
-    await system.advance(300_000);
-    assertEquals(idle.runner.running.size, 0);
-    busy.runner.exit(1);
-    busy.supervisor.stop();
-    idle.supervisor.stop();
-    await system.advance(0);
-    await Promise.all([busy.finished, idle.finished]);
-    assertEquals(await outcomes(store), ["1 completed"]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  const busy = startSupervisor(store);
+  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
+  await busy.system.advance(1000);
+  const { system, processes } = busy;
+  const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
+  await system.advance(300_000);
+  assertEquals(idle.runner.running.size, 0);
+  busy.runner.exit(1);
+  busy.supervisor.stop();
+  idle.supervisor.stop();
+  await system.advance(0);
+  await Promise.all([busy.finished, idle.finished]);
+  assertEquals(await outcomes(store), ["1 completed"]);
 });
 
 Deno.test("a worker that was taken for dead gives up its job, and its result is not used", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    using store = await openStore(`${folder}/queue.db`);
-    using other = await openStore(`${folder}/queue.db`);
-    let frozen = false;
-    const zombie = startSupervisor(observed(store, { fails: () => frozen }).store);
-    await store.enqueue([testJob({ id: "job1" })], zombie.system.now());
-    await zombie.system.advance(1000);
-    const { system, processes } = zombie;
-    const heir = startSupervisor(other, { id: "heir", pid: 2, system, processes });
-    frozen = true;
-    await system.advance(35_000);
-    assertEquals(heir.runner.running.size, 1);
-    assertEquals(heir.events.filter(({ event }) => event === "recovered").length, 1);
-    frozen = false;
-    zombie.runner.exit(1); // what a process that was stopped and goes on would say
-    await system.advance(1000);
-    assert(zombie.events.some(({ event }) => event === "lost"));
-    assertEquals(await stateOf(store), { state: "processing", attempts: 2 });
-    heir.runner.exit(1);
-    zombie.supervisor.stop();
-    heir.supervisor.stop();
-    await system.advance(0);
-    await Promise.all([zombie.finished, heir.finished]);
-    assertEquals(await outcomes(store), ["1 lost", "2 completed"]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  let frozen = false;
+  const zombie = startSupervisor(observed(store, { fails: () => frozen }).store);
+  await store.enqueue([newJob({ id: "job1" })], zombie.system.now());
+  await zombie.system.advance(1000);
+  const { system, processes } = zombie;
+  const heir = startSupervisor(other, { id: "heir", pid: 2, system, processes });
+  frozen = true;
+  await system.advance(35_000);
+  assertEquals(heir.runner.running.size, 1);
+  assertEquals(heir.events.filter(({ event }) => event === "recovered").length, 1);
+  frozen = false;
+  zombie.runner.exit(1); // what a process that was stopped and goes on would say
+  await system.advance(1000);
+  assert(zombie.events.some(({ event }) => event === "lost"));
+  assertEquals(await stateOf(store), { state: "processing", attempts: 2 });
+  heir.runner.exit(1);
+  zombie.supervisor.stop();
+  heir.supervisor.stop();
+  await system.advance(0);
+  await Promise.all([zombie.finished, heir.finished]);
+  assertEquals(await outcomes(store), ["1 lost", "2 completed"]);
 });
 
 Deno.test("the job of a dead worker runs again once nothing of its attempt is left", async () => {
@@ -282,28 +275,24 @@ Deno.test("the job of a dead worker runs again once nothing of its attempt is le
 });
 
 Deno.test("a step of the wall clock takes nobody's lease", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    using store = await openStore(`${folder}/queue.db`);
-    using other = await openStore(`${folder}/queue.db`);
-    const busy = startSupervisor(store);
-    await store.enqueue([testJob({ id: "job1" })], busy.system.now());
-    await busy.system.advance(1000);
-    const { system, processes } = busy;
-    const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
-    for (const hours of [1, -2, 1]) {
-      system.step(hours * 3_600_000);
-      await system.advance(5000);
-    }
-    assertEquals(idle.runner.running.size, 0);
-    busy.runner.exit(1);
-    busy.supervisor.stop();
-    idle.supervisor.stop();
-    await system.advance(0);
-    await Promise.all([busy.finished, idle.finished]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  const busy = startSupervisor(store);
+  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
+  await busy.system.advance(1000);
+  const { system, processes } = busy;
+  const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
+  for (const hours of [1, -2, 1]) {
+    system.step(hours * 3_600_000);
+    await system.advance(5000);
   }
+  assertEquals(idle.runner.running.size, 0);
+  busy.runner.exit(1);
+  busy.supervisor.stop();
+  idle.supervisor.stop();
+  await system.advance(0);
+  await Promise.all([busy.finished, idle.finished]);
 });
 
 Deno.test("the attempt of a thread that failed is lost, and runs again when its processes are gone", async () => {
@@ -326,51 +315,43 @@ Deno.test("the attempt of a thread that failed is lost, and runs again when its 
 });
 
 Deno.test("a change of a setting and a request to stop are obeyed within a second", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    using store = await openStore(`${folder}/queue.db`);
-    using other = await openStore(`${folder}/queue.db`);
-    const { runner, system, finished } = startSupervisor(store);
-    await system.advance(0);
-    await other.changeSetting("kill_grace", 1234);
-    await system.advance(1000);
-    await other.enqueue([testJob()], system.now());
-    await system.advance(1000);
-    assertEquals(runner.running.get(1)?.killGraceMs, 1234);
-    await other.requestStop("graceful");
-    await system.advance(1000);
-    assertEquals(runner.stops, []);
-    await other.requestStop("force");
-    await system.advance(1000);
-    assertEquals(runner.stops.length, 1);
-    runner.end(1, { kind: "interrupted" });
-    await system.advance(0);
-    await finished;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  const { runner, system, finished } = startSupervisor(store);
+  await system.advance(0);
+  await other.changeSetting("kill_grace", 1234);
+  await system.advance(1000);
+  await other.enqueue([newJob()], system.now());
+  await system.advance(1000);
+  assertEquals(runner.running.get(1)?.killGraceMs, 1234);
+  await other.requestStop("graceful");
+  await system.advance(1000);
+  assertEquals(runner.stops, []);
+  await other.requestStop("force");
+  await system.advance(1000);
+  assertEquals(runner.stops.length, 1);
+  runner.end(1, { kind: "interrupted" });
+  await system.advance(0);
+  await finished;
 });
 
 Deno.test("a hint that there may be work is followed at once", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    using store = await openStore(`${folder}/queue.db`);
-    using other = await openStore(`${folder}/queue.db`);
-    const { runner, system, supervisor, finished, ring } = startSupervisor(store, {
-      pollMs: 3_600_000,
-    });
-    await system.advance(30);
-    await other.enqueue([testJob()], system.now());
-    ring();
-    await system.advance(0);
-    assertEquals(runner.running.size, 1);
-    runner.exit(1);
-    supervisor.stop();
-    await system.advance(0);
-    await finished;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  const { runner, system, supervisor, finished, ring } = startSupervisor(store, {
+    pollMs: 3_600_000,
+  });
+  await system.advance(30);
+  await other.enqueue([newJob()], system.now());
+  ring();
+  await system.advance(0);
+  assertEquals(runner.running.size, 1);
+  runner.exit(1);
+  supervisor.stop();
+  await system.advance(0);
+  await finished;
 });
 
 Deno.test("more output is asked for only when the last was stored", async () => {
