@@ -180,6 +180,7 @@ refuses("JSON that is broken or of the wrong shape", BAD_REQUEST, [
   { args: ["enqueue", "@-"], stdin: "" },
   { args: ["enqueue", "-"], stdin: " \n \n" },
   { args: ["enqueue", "@-"], stdin: '"true"' },
+  { args: ["enqueue", "@-"], stdin: "[]" },
   { args: ["enqueue", "@-"], stdin: "[1]" },
   { args: ["enqueue", "@-"], stdin: '[{"command":"true"},null]' },
   { args: ["enqueue", "@-"], stdin: '[[{"command":"true"}]]' },

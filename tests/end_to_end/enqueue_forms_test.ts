@@ -120,13 +120,6 @@ Deno.test("enqueue finds @FILE from the folder it is called in", async () => {
   assertEquals([job.id, job.cwd], ["near", cli.path("sub folder")]);
 });
 
-Deno.test("enqueue reads an empty array as no jobs at all", async () => {
-  await using cli = new Cli();
-  const { code, stdout } = await cli.run(["enqueue", "@-"], { stdin: "[]" });
-  assertEquals([code, stdout], [0, ""]);
-  assertEquals(await cli.listing(), "[]");
-});
-
 Deno.test("enqueue sets what its options say", async () => {
   await using cli = new Cli();
   Deno.mkdirSync(cli.path("there"));

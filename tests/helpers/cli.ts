@@ -3,6 +3,9 @@ import { fromFileUrl, join } from "@std/path";
 
 const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
+/** What runs for longer than this is killed, so that a test fails instead of waiting for ever. */
+const LONGEST_RUN_MS = 90_000;
+
 /** How a command ended. `stdout` and `stderr` are text; `out` and `err` are the same as bytes. */
 export interface Result {
   code: number;
@@ -67,8 +70,7 @@ export class Cli implements AsyncDisposable {
 
   /** Runs a command to its end. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-    const child = this.spawn(args, options);
-    return await child.result;
+    return await this.spawn(args, options).result;
   }
 
   /** Runs a command that must succeed, and returns its stdout without the last line break. */
@@ -182,7 +184,9 @@ export class Child {
     const reading = (["stdout", "stderr"] as const).map(async (stream) => {
       for await (const bytes of process[stream]) this.#printed[stream].push(bytes);
     });
+    const tooLong = setTimeout(() => kill(-process.pid, "SIGKILL"), LONGEST_RUN_MS);
     this.result = Promise.all([process.status, feeding, ...reading]).then(([{ code }]) => {
+      clearTimeout(tooLong);
       this.ended = true;
       const [out, err] = [joined(this.#printed.stdout), joined(this.#printed.stderr)];
       return { code, stdout: this.stdout, stderr: this.stderr, out, err };
