@@ -1,6 +1,7 @@
 import { Command, ValidationError } from "@cliffy/command";
 import { BAD_REQUEST, OPERATION_FAILED, UserError } from "../errors.ts";
 import type { App } from "./app.ts";
+import { printable } from "./format/text.ts";
 import { configCommand } from "./commands/config.ts";
 import { dlqCommand } from "./commands/dlq.ts";
 import { enqueueCommand } from "./commands/enqueue.ts";
@@ -76,6 +77,6 @@ function explain(error: unknown): { message: string; exitCode: number } {
 }
 
 function oneLine(message: string): string {
-  const line = message.trim().replace(/\s*\n\s*/g, " ");
+  const line = printable(message.trim().replace(/\s*\n\s*/g, " "));
   return line.length <= LONGEST_ERROR ? line : `${line.slice(0, LONGEST_ERROR - 1)}…`;
 }
