@@ -12,9 +12,8 @@ export type JobRequest = Partial<
   Pick<NewJob, "id" | "command" | "maxRetries" | "backoffBase" | "timeoutMs" | "cwd" | "env">
 >;
 
-/** What a request is completed with. */
+/** Where a request is made. */
 export interface Surroundings {
-  settings: Settings;
   /** The folder of the person's shell. */
   folder: string;
   env(name: string): string | undefined;
@@ -140,7 +139,7 @@ function readKey(key: string, value: unknown, around: Surroundings): JobRequest 
 }
 
 /** A job that can be stored: what was said, and the settings of this moment for the rest. */
-export function completeJob(request: JobRequest, { settings, folder }: Surroundings): NewJob {
+export function completeJob(request: JobRequest, settings: Settings, folder: string): NewJob {
   return {
     id: request.id ?? newId(),
     command: request.command!,

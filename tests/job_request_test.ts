@@ -11,7 +11,6 @@ import {
 import { settingsFrom } from "../src/settings.ts";
 
 const AROUND: Surroundings = {
-  settings: settingsFrom(new Map()),
   folder: "/home/me/project",
   env: (name) => ({ HOME: "/home/me", EMPTY: "" })[name],
 };
@@ -217,7 +216,7 @@ Deno.test("a request is completed with the settings of this moment and the perso
       ["timeout", "10"],
     ]),
   );
-  const { id, ...job } = completeJob({ command: "ls" }, { ...AROUND, settings });
+  const { id, ...job } = completeJob({ command: "ls" }, settings, AROUND.folder);
   assertMatch(id, /^[0-9a-z]{12}$/);
   assertEquals(job, {
     command: "ls",
@@ -242,11 +241,13 @@ Deno.test("what a request says wins over the settings, also where it says zero o
     cwd: "/srv",
     env: { A: "1" },
   };
-  const job = completeJob(request, { ...AROUND, settings });
+  const job = completeJob(request, settings, AROUND.folder);
   assertEquals(job, { ...request, backoffMaxMs: 300_000, backoffJitter: 0 });
 });
 
 Deno.test("two jobs without an id get different ones", () => {
-  const ids = [1, 2].map(() => completeJob({ command: "ls" }, AROUND).id);
+  const ids = [1, 2].map(() =>
+    completeJob({ command: "ls" }, settingsFrom(new Map()), AROUND.folder).id
+  );
   assert(ids[0] !== ids[1]);
 });

@@ -60,9 +60,10 @@ export async function runProgram(args: readonly string[], app: App): Promise<num
 
 /** `config set KEY -1` is about a value, though a parser of options takes it for one. */
 function valuesBehindDashes(args: readonly string[]): string[] {
-  const set = args.findIndex((arg, i) => arg === "config" && args[i + 1] === "set");
+  const command = args.findIndex((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--db");
   const isNumber = (arg: string) => /^-[\d.]/.test(arg);
-  if (set < 0 || args.includes("--") || !args.some(isNumber)) return [...args];
+  const sets = args[command] === "config" && args[command + 1] === "set";
+  if (!sets || args.includes("--")) return [...args];
   return [...args.filter((arg) => !isNumber(arg)), "--", ...args.filter(isNumber)];
 }
 

@@ -64,8 +64,7 @@ export async function showLogs(
       [current, next] = [later, 0];
       continue;
     }
-    const now = attempts.find(({ seq }) => seq === current?.seq);
-    if (isOver(seen) || (attempt !== undefined && now?.outcome)) {
+    if (isOver(seen)) {
       app.exitCode = jobExitCode(attempts.at(-1));
       return;
     }

@@ -38,12 +38,17 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
   using store = await openStore(path, { busyMs: BUSY_MS });
   const process = realProcesses.identify(Deno.pid)!;
   const worker = { id: newId(8), host: Deno.hostname(), machine: realProcesses.machineId() };
+  const report = harmless(reporter(app, options));
+  let died = false;
   const supervisor = new Supervisor({
     store,
     system: app.system,
     processes: realProcesses,
     runner: (events) => new Pool(events, { threads: Math.min(count, THREADS) }),
-    report: reporter(app, options),
+    report(event) {
+      died ||= event.event === "dead" || (event.event === "recovered" && event.state === "dead");
+      report(event);
+    },
     listen: (onRing) => listenForBell(path, onRing),
   }, {
     worker: { ...worker, process, count },
@@ -55,7 +60,8 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
   const deadBefore = (await store.counts()).dead;
   using _signals = onStopSignals(() => supervisor.stop());
   await supervisor.run();
-  if (options.drain && (await store.counts()).dead > deadBefore) app.exitCode = 1;
+  died ||= (await store.counts()).dead > deadBefore; // in another worker process
+  if (options.drain && died) app.exitCode = 1;
 }
 
 function readStartOptions({ count = "1", limit, sleep, poll }: StartOptions) {
@@ -80,6 +86,19 @@ function reporter(app: App, options: GlobalOptions & StartOptions): (event: Work
   return (event) => {
     if (options.quiet && event.event !== "warning") return;
     terminal.err(eventLines(event, { now: system.now(), paint }));
+  };
+}
+
+/** The same reporter, silent from its first failure on: a closed terminal must not decide what happens to jobs. */
+function harmless(report: (event: WorkerEvent) => void): (event: WorkerEvent) => void {
+  let heard = true;
+  return (event) => {
+    if (!heard) return;
+    try {
+      report(event);
+    } catch {
+      heard = false;
+    }
   };
 }
 

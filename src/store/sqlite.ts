@@ -26,6 +26,8 @@ const ATTEMPT = `seq, attempt, outcome, worker_id as workerId, started_at as sta
 const WORKER = `id, host, machine, pid, process_started_at as processStartedAt, count,
   lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop`;
 
+const PAGES_GIVEN_BACK = 500;
+
 /** What a store needs of the file it is in. */
 export interface StoreFile {
   path: string;
@@ -200,11 +202,16 @@ export class SqliteStore implements Store {
   }
 
   prune(before: number, limit: number) {
-    return this.#write("prune jobs", () =>
-      this.#sql(`
+    return this.#write("prune jobs", () => {
+      const pruned = this.#sql(`
         delete from jobs where seq in (
-          select seq from jobs where state in ('completed', 'cancelled') and finished_at < ? limit ?)`)
-        .run(before, limit));
+          select seq from jobs
+          where state in ('completed', 'cancelled') and finished_at < ? limit ?)`)
+        .run(before, limit);
+      // What they took goes back to the file system, in small steps too.
+      if (pruned > 0) this.#db.exec(`pragma incremental_vacuum(${PAGES_GIVEN_BACK})`);
+      return pruned;
+    });
   }
 
   settings() {
@@ -241,12 +248,12 @@ export class SqliteStore implements Store {
     });
   }
 
-  renew(worker: string, now: number) {
+  renew(worker: string, leaseMs: number, now: number) {
     return this.#write(
       "renew leases",
       () =>
-        this.#sql("update workers set beat = beat + 1, heartbeat_at = ? where id = ?")
-          .run(now, worker) > 0,
+        this.#sql("update workers set beat = beat + 1, lease_ms = ?, heartbeat_at = ? where id = ?")
+          .run(leaseMs, now, worker) > 0,
     );
   }
 

@@ -159,8 +159,8 @@ export interface Store extends Disposable {
 
   /** Adds a worker process, or brings it back if it was taken for dead. */
   register(worker: NewWorker, now: number): Promise<void>;
-  /** A sign of life that renews all leases of the worker process. False if it is not known any more. */
-  renew(worker: string, now: number): Promise<boolean>;
+  /** A sign of life that renews all leases of the worker process, for `leaseMs`. False if it is not known any more. */
+  renew(worker: string, leaseMs: number, now: number): Promise<boolean>;
   /** Forgets a worker process. */
   deregister(worker: string): Promise<void>;
   workers(): Promise<Worker[]>;

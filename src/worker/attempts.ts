@@ -146,7 +146,7 @@ export class Attempts implements RunnerEvents {
       ...{ running, outcome, lease: running.lease },
       settlement: settle(running.job, outcome, chance),
     }));
-    return { settled, output: this.#output, started };
+    return { settled, output: [...this.#output], started };
   }
 
   #processesToRecord(): Batch["started"] {

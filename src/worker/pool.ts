@@ -20,14 +20,15 @@ export interface Runner {
   stop(executor: number, graceMs: number): void;
   /** The executor's last output was stored; it may send more. */
   stored(executor: number): void;
-  /** Replaces threads that have not answered since the last check. */
+  /** Replaces threads that have not answered the last two checks. */
   check(): void;
   close(): void;
 }
 
 interface Thread {
   worker: Worker;
-  answered: boolean;
+  /** Questions since its last answer. */
+  asked: number;
   /** The executors that run something, with the process id once it is known. */
   running: Map<number, number | null>;
 }
@@ -73,11 +74,11 @@ export class Pool implements Runner {
   check() {
     for (const thread of this.#threads) {
       if (!thread) continue;
-      if (!thread.answered) {
+      if (thread.asked >= 2) {
         this.#lose(thread, "The thread that ran it did not answer");
         continue;
       }
-      thread.answered = false;
+      thread.asked++;
       order(thread, { type: "ping" });
     }
   }
@@ -95,7 +96,7 @@ export class Pool implements Runner {
 
   #newThread(): Thread {
     const worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
-    const thread: Thread = { worker, answered: true, running: new Map() };
+    const thread: Thread = { worker, asked: 0, running: new Map() };
     worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(thread, data);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -116,7 +117,7 @@ export class Pool implements Runner {
         thread.running.delete(report.executor);
         return this.#events.ended(report.executor, report.end, report.printed);
       case "pong":
-        thread.answered = true;
+        thread.asked = 0;
     }
   }
 

@@ -38,7 +38,8 @@ export function signalProcess(pid: number, signal: Deno.Signal): boolean {
 export function groupLives(leader: number): boolean {
   // Signal 0 only asks; it finds zombies too, which wait for a parent that may never look.
   if (!signalGroup(leader, 0 as unknown as Deno.Signal)) return false;
-  return Deno.build.os !== "linux" || processIds().some((pid) => {
+  if (Deno.build.os !== "linux" || identify(leader)) return true;
+  return processIds().some((pid) => {
     const stat = readStat(pid);
     return stat !== null && stat.group === leader && !stat.isDead;
   });

@@ -1,7 +1,12 @@
 import { settle, workerOf } from "../job.ts";
 import type { HeldLease, NewWorker } from "../store/store.ts";
+import { sleep } from "../system.ts";
 import { DeathWatch } from "./death.ts";
 import type { World } from "./supervisor.ts";
+
+/** What was killed takes a moment to be gone. */
+const LOOKS = 6;
+const LOOK_MS = 20;
 
 /** Takes back the jobs of worker processes that have died, once nothing of their attempts is left. */
 export class Recovery {
@@ -43,7 +48,10 @@ export class Recovery {
   // False while something of the last attempt lives: two attempts of a job never overlap.
   async #takeBack({ lease, job, process }: HeldLease, reason: string): Promise<boolean> {
     const { store, system, processes, report } = this.#world;
-    if (!processes.killLeftovers(lease.token, process)) return false;
+    for (let looks = 1; !processes.killLeftovers(lease.token, process); looks++) {
+      if (looks === LOOKS) return false;
+      await sleep(system, LOOK_MS);
+    }
     const now = system.now();
     const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
     const { refused } = await store.turn({

@@ -21,7 +21,9 @@ const CHECK_THREADS_MS = 10_000;
 /** How long commands may take to end when the worker process itself cannot go on. */
 const ABANDON_MS = 3000;
 const PRUNE_EVERY_MS = 60_000;
-const PRUNED_AT_ONCE = 500;
+const PRUNED_AT_ONCE = 20;
+/** How long a worker process tries to write its first and its last word while the store is busy or full. */
+const INSIST_MS = 10_000;
 
 /** What a supervisor works with; all of it can be another one in a test. */
 export interface World {
@@ -62,7 +64,7 @@ export class Supervisor {
   #stopping: "graceful" | "force" | null = null;
   #changes = -1;
   #mustObey = false;
-  #storeFails = false;
+  #failingSince: number | null = null;
   #unsynced = false;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
@@ -90,14 +92,14 @@ export class Supervisor {
     const { id, process, count } = this.#options.worker;
     try {
       this.#settings = await store.settings();
-      await this.#register();
+      await this.#insist(() => this.#register());
       report({ event: "started", worker: id, pid: process.pid, count });
       using _bell = listen(() => this.#wake.raise());
       while (!this.#isDone()) {
         await this.#step();
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
-      await store.deregister(id);
+      await this.#insist(() => store.deregister(id));
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -141,7 +143,7 @@ export class Supervisor {
   #idleMs(): number {
     const { system } = this.#world;
     const now = system.monotonic();
-    const due = [this.#upkeepAt, this.#forceAt, this.#attempts.nextRecordAt()];
+    const due = [this.#upkeepAt, this.#forceAt, this.#pruneAt, this.#attempts.nextRecordAt()];
     if (this.#mustObey) due.push(this.#obeyAt);
     if (this.#wantsJobs()) {
       due.push(this.#pollAt);
@@ -158,22 +160,26 @@ export class Supervisor {
   async #step() {
     const { system, report } = this.#world;
     const now = system.monotonic();
+    if (now >= this.#forceAt) {
+      this.#forceAt = Infinity;
+      this.stop(true);
+    }
     try {
       const changed = this.#noticeChanges(now);
       if (now >= this.#upkeepAt) await this.#upkeep(now);
       if (this.#mustObey && now >= this.#obeyAt) await this.#obey(now);
-      if (now >= this.#forceAt) {
-        this.#forceAt = Infinity;
-        this.stop(true);
-      }
+      if (now >= this.#pruneAt) await this.#prune(now);
       await this.#turn(now, changed);
-      this.#storeFails = false;
+      this.#failingSince = null;
     } catch (error) {
       if (!mayPass(error)) throw error;
-      if (!this.#storeFails) {
+      if (this.#failingSince === null) {
         report({ event: "warning", message: `${(error as Error).message}; trying again` });
       }
-      this.#storeFails = true;
+      this.#failingSince ??= now;
+      const inVain = now - this.#failingSince > INSIST_MS && this.#attempts.running === 0;
+      if (inVain && this.#stopping === "force") throw error;
+      this.#pollAt = 0;
       this.#endWhatMayBeTaken();
       await sleep(system, RETRY_STORE_MS);
     }
@@ -221,7 +227,6 @@ export class Supervisor {
       this.#checkAt = now + CHECK_THREADS_MS;
       this.#attempts.check();
     }
-    if (now >= this.#pruneAt) await this.#prune(now);
     this.#upkeepAt = now + Math.min(UPKEEP_MS, this.#settings.lease / 3);
   }
 
@@ -240,10 +245,26 @@ export class Supervisor {
     const { store } = this.#world;
     this.#mustObey = false;
     this.#obeyAt = now + OBEY_MS;
+    const { lease } = this.#settings;
     this.#settings = await store.settings();
+    // The others judge this process by the lease that it has told them.
+    if (this.#settings.lease !== lease) await this.#renew(now);
     const me = (await store.workers()).find(({ id }) => id === this.#options.worker.id);
     if (me?.stop === "force" || (me?.stop === "graceful" && this.#stopping === null)) {
       this.stop(me.stop === "force");
+    }
+  }
+
+  /** Does what has to be done before and after the loop, however busy the store is. */
+  async #insist(action: () => Promise<void>) {
+    const { system } = this.#world;
+    for (const until = system.monotonic() + INSIST_MS;;) {
+      try {
+        return await action();
+      } catch (error) {
+        if (!mayPass(error) || system.monotonic() > until) throw error;
+        await sleep(system, RETRY_STORE_MS);
+      }
     }
   }
 
@@ -256,7 +277,8 @@ export class Supervisor {
 
   async #renew(now: number) {
     const { store, system } = this.#world;
-    const known = await store.renew(this.#options.worker.id, system.now());
+    const { lease } = this.#settings;
+    const known = await store.renew(this.#options.worker.id, lease, system.now());
     if (known) this.#renewedAt = now;
     else await this.#register(); // it was taken for dead
     this.#unsynced = false;

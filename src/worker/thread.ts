@@ -1,6 +1,7 @@
 /// <reference lib="webworker" />
 // A Web Worker that executes commands, one for each of its executors. It knows nothing of jobs, leases
 // and stores.
+import { quote } from "../errors.ts";
 import { OutputBuffer } from "./output_buffer.ts";
 import type { Order, Printed, Report } from "./protocol.ts";
 import { type RunningCommand, startCommand } from "./shell.ts";
@@ -43,7 +44,8 @@ class Execution {
     try {
       this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      running.delete(executor);
+      const reason = whyNot(error, run.cwd);
       report({
         type: "ended",
         executor,
@@ -86,6 +88,17 @@ class Execution {
       report({ type: "output", executor: this.#executor, printed: this.#output.take() });
     }, GATHER_MS);
   }
+}
+
+function whyNot(error: unknown, cwd: string): string {
+  try {
+    if (Deno.statSync(cwd).isDirectory) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  } catch {
+    // as said below
+  }
+  return `Cannot run in the folder ${quote(cwd)}: it is gone, or no folder`;
 }
 
 let saying = false;

@@ -2,10 +2,8 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { readEnqueueInput } from "../../src/cli/enqueue_input.ts";
 import { UserError } from "../../src/errors.ts";
 import type { JobRequest, Surroundings } from "../../src/job_request.ts";
-import { settingsFrom } from "../../src/settings.ts";
 
 const AROUND: Surroundings = {
-  settings: settingsFrom(new Map()),
   folder: "/home/me",
   env: () => undefined,
 };

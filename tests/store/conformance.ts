@@ -819,9 +819,9 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       const store = await connect();
       await store.register(newWorker({ id: "w" }), NOW);
       await store.register(newWorker({ id: "other" }), NOW);
-      assertEquals(await store.renew("w", NOW + 10), true);
+      assertEquals(await store.renew("w", 30_000, NOW + 10), true);
       // The clock may stand still or go back: it is the beat that counts.
-      assertEquals(await store.renew("w", NOW + 10), true);
+      assertEquals(await store.renew("w", 30_000, NOW + 10), true);
       const beats = (await store.workers()).map(({ id, beat, heartbeatAt, startedAt }) => ({
         ...{ id, beat, heartbeatAt, startedAt },
       }));
@@ -829,9 +829,11 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
         { id: "other", beat: 0, heartbeatAt: NOW, startedAt: NOW },
         { id: "w", beat: 2, heartbeatAt: NOW + 10, startedAt: NOW },
       ]);
-      assertEquals(await store.renew("nobody", NOW), false);
+      assertEquals(await store.renew("w", 60_000, NOW), true);
+      assertEquals((await store.workers()).map(({ leaseMs }) => leaseMs), [30_000, 60_000]);
+      assertEquals(await store.renew("nobody", 30_000, NOW), false);
       await store.deregister("w");
-      assertEquals(await store.renew("w", NOW), false);
+      assertEquals(await store.renew("w", 30_000, NOW), false);
     },
   );
 
@@ -843,12 +845,12 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       await store.register(worker, NOW);
       await store.deregister("w");
       await store.register(worker, NOW + 5);
-      await store.renew("w", NOW + 6);
+      await store.renew("w", 30_000, NOW + 6);
       await store.requestStop("graceful");
       await store.register(worker, NOW + 7);
       const [known] = await store.workers();
       assertEquals([known!.beat, known!.stop, known!.startedAt], [1, "graceful", NOW + 5]);
-      assertEquals(await store.renew("w", NOW), true);
+      assertEquals(await store.renew("w", 30_000, NOW), true);
     },
   );
 

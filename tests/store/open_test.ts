@@ -317,7 +317,7 @@ Deno.test("a store that is kept busy for too long says so, and has changed nothi
     ["purge dead jobs", () => store.purgeDead("all")],
     ["prune jobs", () => store.prune(0, 1)],
     ["change a setting", () => store.changeSetting("max_retries", 5)],
-    ["renew leases", () => store.renew("w", 0)],
+    ["renew leases", () => store.renew("w", 30_000, 0)],
     ["stop the workers", () => store.requestStop("force")],
     [
       "write down what happened",

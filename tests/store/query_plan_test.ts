@@ -58,7 +58,7 @@ const ACTS: Record<string, (store: Store) => Promise<unknown>> = {
   "storing of output": (store) => store.turn(turnOf({ output: [OUTPUT] }), 0),
   "recording of a process": (store) =>
     store.turn(turnOf({ started: [{ lease: LEASE, process: { pid: 1, startedAt: "1" } }] }), 0),
-  "renewal": (store) => store.renew("nobody", 0),
+  "renewal": (store) => store.renew("nobody", 30_000, 0),
   "deregistration": (store) => store.deregister("nobody"),
   "leases": (store) => store.leases(),
   "outlook": (store) => store.outlook(0),

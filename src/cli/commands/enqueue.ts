@@ -32,11 +32,11 @@ async function enqueue(
   options: GlobalOptions & Record<string, unknown>,
   words: string[],
 ): Promise<void> {
-  using store = await storeToWrite(app, options);
-  const around = { settings: await store.settings(), folder: app.folder, env: app.env };
-  const { requests, many } = await readRequests(options, words, around);
+  const { requests, many } = await readRequests(options, words, app);
   refuseRepeatedIds(requests);
-  const jobs = requests.map((request) => completeJob(request, around));
+  using store = await storeToWrite(app, options); // not before: a bad request makes no store
+  const settings = await store.settings();
+  const jobs = requests.map((request) => completeJob(request, settings, app.folder));
   using progress = new Progress(app.terminal, "Enqueueing", jobs.length);
   await store.enqueue(jobs, app.system.now(), (done) => progress.show(done));
   progress.clear();

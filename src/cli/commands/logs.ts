@@ -1,5 +1,4 @@
 import { Command } from "@cliffy/command";
-import { badRequest } from "../../errors.ts";
 import { type App, type GlobalOptions } from "../app.ts";
 import { wholeNumber } from "../options.ts";
 
@@ -17,7 +16,6 @@ export function logsCommand(app: App) {
       const { showLogs } = await import("../show_logs.ts");
       const lines = options.tail ?? options.limit;
       const flag = options.tail === undefined ? "--limit" : "--tail";
-      if (id.trim() === "") throw badRequest("Cannot show the logs of an empty job id");
       await showLogs(app, options, id, {
         follow: options.follow ?? false,
         attempt: options.attempt === undefined
