@@ -84,8 +84,9 @@ Deno.test({
   name: "a zombie is not alive",
   ignore: !isLinux,
   async fn() {
-    // The outer shell becomes a program that never waits for its child.
-    await using parent = shell("sh -c 'exit 0' & echo $!; exec sleep 60");
+    // The outer shell becomes a program that never waits for its child, which ends only then.
+    const child = `until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done`;
+    await using parent = shell(`sh -c '${child}' & echo $!; exec sleep 60`);
     const [pid] = await parent.numbers(1);
     await eventually(() => Deno.readTextFileSync(`/proc/${pid}/stat`).includes(") Z "));
     assertEquals(identify(pid!), null);
