@@ -16,7 +16,7 @@ const samples = new Map<string, number[]>();
 for (let round = 0; round < rounds; round++) {
   for (const workers of WORKERS) {
     await sample(`bare loop, ${workers} at a time`, () => perSecond(jobs, () => bareLoop(workers)));
-    await sample(`drain, ${workers} workers`, () => drainRate(workers));
+    await sample(`drain, ${workers} at a time`, () => drainRate(workers));
   }
   await sample("empty script", () => milliseconds(() => deno([join(folder.path, "empty.ts")])));
   for (const command of ["--version", "status", "list", "enqueue true"]) {
@@ -31,7 +31,7 @@ function print() {
   for (const workers of WORKERS) {
     const bare = `bare loop, ${workers} at a time`;
     rows.push([bare, `${median(bare).toFixed(0)}/s`, "", ""]);
-    const drain = `drain, ${workers} workers`;
+    const drain = `drain, ${workers} at a time`;
     rows.push([drain, `${median(drain).toFixed(0)}/s`, ratio(drain, bare), "bare loop"]);
   }
   rows.push(["empty script", `${median("empty script").toFixed(0)} ms`, "", ""]);

@@ -79,7 +79,7 @@ class Execution {
     if (!this.#output.isEmpty) this.#gather();
   }
 
-  // One batch is under way at a time: a slow store slows this down, not the memory up.
+  // One batch is under way at a time: while the store is slow, the buffer keeps to its limit.
   #gather() {
     if (this.#unstored) return;
     this.#gathering ??= setTimeout(() => {
