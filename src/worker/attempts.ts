@@ -132,8 +132,8 @@ export class Attempts implements RunnerEvents {
 
   // --- What becomes of it
 
-  /** What is to be written; null if there is nothing. It stays in hand until `written` is told of it. */
-  collect(): Batch | null {
+  /** What is to be written at `now`; null if there is nothing. It stays in hand until `written` is told of it. */
+  collect(now: number): Batch | null {
     const { system, processes } = this.#world;
     // What was lost may have left something running; it is settled once that has ended.
     const ended = this.#ended.filter(({ running, outcome }) =>
@@ -141,7 +141,7 @@ export class Attempts implements RunnerEvents {
     );
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
-    const chance = { now: system.now(), random: system.random() };
+    const chance = { now, random: system.random() };
     const settled = ended.map(({ running, outcome }) => ({
       ...{ running, outcome, lease: running.lease },
       settlement: settle(running.job, outcome, chance),
@@ -176,7 +176,7 @@ export class Attempts implements RunnerEvents {
   }
 
   /** The store has taken the batch: it is forgotten, and its ends are reported. */
-  written({ settled, output, started }: Batch, { refused }: TurnResult) {
+  written({ settled, output, started }: Batch, { refused }: TurnResult, now: number) {
     const { report } = this.#world;
     const done = new Set(settled.map(({ running }) => running));
     this.#ended = this.#ended.filter(({ running }) => !done.has(running));
@@ -188,15 +188,19 @@ export class Attempts implements RunnerEvents {
     }
     for (const { running, settlement } of settled) {
       const wasRefused = refused.some(({ token }) => token === running.lease.token);
-      this.#reportEnd(running, settlement, wasRefused);
+      this.#reportEnd(running, settlement, { now, wasRefused });
     }
   }
 
-  #reportEnd({ job, startedAt, lost }: Running, settlement: Settlement, refused: boolean) {
+  #reportEnd(
+    { job, startedAt, lost }: Running,
+    settlement: Settlement,
+    { now, wasRefused }: { now: number; wasRefused: boolean },
+  ) {
     const { system, report } = this.#world;
-    if (!refused) {
+    if (!wasRefused) {
       const durationMs = Math.round(system.monotonic() - startedAt);
-      report(endEvent(job, settlement, { durationMs, now: system.now() }));
+      report(endEvent(job, settlement, { durationMs, now }));
     } else if (lost === null) { // else it was said when it was noticed
       const reason = "The lease was lost";
       report({ event: "lost", job: job.id, attempt: job.attempts, reason });

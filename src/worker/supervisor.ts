@@ -194,16 +194,17 @@ export class Supervisor {
       this.#pollAt = now + (this.#options.pollMs ?? this.#settings.poll_interval);
       this.#outlook = await store.outlook(system.now());
     }
-    const batch = this.#attempts.collect();
+    const wallNow = system.now();
+    const batch = this.#attempts.collect(wallNow);
     if (!batch && !(looks && this.#outlook.claimable)) return;
 
     const result = await store.turn({
       worker: this.#options.worker.id,
       ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
       idle: wants ? this.#attempts.idle.map((executor) => ({ executor, token: newId(20) })) : [],
-    }, system.now());
+    }, wallNow);
     this.#unsynced = true;
-    if (batch) this.#attempts.written(batch, result);
+    if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
     if (this.#stopping === "force") this.#attempts.end();
     if (this.#wantsJobs()) this.#outlook = await store.outlook(system.now());
