@@ -8,8 +8,9 @@ export async function liveWorkers(store: Store, system: System): Promise<Worker[
   const workers = await store.workers();
   const dead = new DeathWatch(realProcesses, Deno.hostname()).look(workers, system.monotonic());
   const now = system.now();
+  const here = realProcesses.machineId();
   return workers.filter(({ id, machine, heartbeatAt, leaseMs }) =>
     !dead.has(id) &&
-    (machine === realProcesses.machineId() || now - heartbeatAt <= 2 * leaseMs)
+    (machine === here || now - heartbeatAt <= 2 * leaseMs)
   );
 }

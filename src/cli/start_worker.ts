@@ -65,15 +65,13 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
 }
 
 function readStartOptions({ count = "1", limit, sleep, poll }: StartOptions) {
-  const pause = sleep === undefined ? ["--poll", poll] as const : ["--sleep", sleep] as const;
+  const [pauseFlag, pause] = sleep === undefined ? ["--poll", poll] : ["--sleep", sleep];
   return {
     count: wholeNumber("--count", count, { min: 1, max: 1000 }),
     limit: limit === undefined
       ? undefined
       : wholeNumber("--limit", limit, { min: 1, max: Number.MAX_SAFE_INTEGER }),
-    pollMs: pause[1] === undefined
-      ? undefined
-      : durationOption(...pause as [string, string], { minMs: 10 }),
+    pollMs: pause === undefined ? undefined : durationOption(pauseFlag!, pause, { minMs: 10 }),
   };
 }
 

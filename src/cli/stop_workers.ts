@@ -27,14 +27,12 @@ export async function stopWorkers(
         `Cannot wait longer than ${quote(timeout!)}: ${left} of ${asked.size} workers still run`,
       );
     }
-    const seen = store.changes();
-    await changed(store, system, seen, Math.min(LOOK_MS, restMs));
+    await changed(store, system, store.changes(), Math.min(LOOK_MS, restMs));
     left = (await liveWorkers(store, system)).filter(({ id }) => asked.has(id)).length;
   }
-  if (options.json) terminal.out(JSON.stringify({ stopped: [...asked] }) + "\n");
-  else {terminal.out(
-      asked.size === 0
-        ? "No worker is running\n"
-        : `Stopped ${asked.size} of ${asked.size} worker processes\n`,
-    );}
+  if (options.json) return terminal.out(JSON.stringify({ stopped: [...asked] }) + "\n");
+  const { size } = asked;
+  terminal.out(
+    size === 0 ? "No worker is running\n" : `Stopped ${size} of ${size} worker processes\n`,
+  );
 }

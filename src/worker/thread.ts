@@ -15,7 +15,7 @@ const running = new Map<number, Execution>();
 self.onmessage = ({ data: order }: MessageEvent<Order>) => {
   switch (order.type) {
     case "run":
-      running.set(order.executor, new Execution(order));
+      new Execution(order).start(order);
       break;
     case "stop":
       running.get(order.executor)?.stop(order.graceMs);
@@ -33,18 +33,20 @@ type RunOrder = Extract<Order, { type: "run" }>;
 class Execution {
   readonly #executor: number;
   readonly #output: OutputBuffer;
-  readonly #command: RunningCommand | undefined;
+  #command: RunningCommand | undefined;
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #unstored = false;
   #said = false;
 
-  constructor({ executor, run, shell }: RunOrder) {
+  constructor({ executor, run }: RunOrder) {
     this.#executor = executor;
     this.#output = new OutputBuffer(run.outputLimit);
+  }
+
+  start({ executor, run, shell }: RunOrder) {
     try {
       this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {
-      running.delete(executor);
       const reason = whyNot(error, run.cwd);
       report({
         type: "ended",
@@ -54,6 +56,7 @@ class Execution {
       });
       return;
     }
+    running.set(executor, this);
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);

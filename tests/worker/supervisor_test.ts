@@ -40,6 +40,25 @@ function observed(store: Store, { fails = () => false }: { fails?: () => boolean
   return { store: proxy, turns };
 }
 
+type Supervised = ReturnType<typeof startSupervisor>;
+
+/** A worker process that runs job1, and one without a job beside it, under the same clock. */
+async function busyBesideIdle(store: Store, other: Store) {
+  const busy = startSupervisor(store);
+  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
+  await busy.system.advance(1000);
+  const { system, processes } = busy;
+  const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
+  return { busy, idle, system };
+}
+
+/** Stops worker processes that share a clock, and waits until they have stopped. */
+async function stopAll(...supervised: Supervised[]) {
+  for (const { supervisor } of supervised) supervisor.stop();
+  await supervised[0]!.system.advance(0);
+  await Promise.all(supervised.map(({ finished }) => finished));
+}
+
 Deno.test("a supervisor claims one job for each executor and no more", async () => {
   using store = await memoryStore(5);
   const { runner, supervisor, system, finished } = startSupervisor(store, { count: 2 });
@@ -204,18 +223,11 @@ Deno.test("a job ten leases long keeps its lease beside idle workers", async () 
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
   using other = await openStore(folder.file("queue.db"));
-  const busy = startSupervisor(store);
-  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
-  await busy.system.advance(1000);
-  const { system, processes } = busy;
-  const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
+  const { busy, idle, system } = await busyBesideIdle(store, other);
   await system.advance(300_000);
   assertEquals(idle.runner.running.size, 0);
   busy.runner.exit(1);
-  busy.supervisor.stop();
-  idle.supervisor.stop();
-  await system.advance(0);
-  await Promise.all([busy.finished, idle.finished]);
+  await stopAll(busy, idle);
   assertEquals(await outcomes(store), ["1 completed"]);
 });
 
@@ -278,21 +290,14 @@ Deno.test("a step of the wall clock takes nobody's lease", async () => {
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
   using other = await openStore(folder.file("queue.db"));
-  const busy = startSupervisor(store);
-  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
-  await busy.system.advance(1000);
-  const { system, processes } = busy;
-  const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
+  const { busy, idle, system } = await busyBesideIdle(store, other);
   for (const hours of [1, -2, 1]) {
     system.step(hours * 3_600_000);
     await system.advance(5000);
   }
   assertEquals(idle.runner.running.size, 0);
   busy.runner.exit(1);
-  busy.supervisor.stop();
-  idle.supervisor.stop();
-  await system.advance(0);
-  await Promise.all([busy.finished, idle.finished]);
+  await stopAll(busy, idle);
 });
 
 Deno.test("the attempt of a thread that failed is lost, and runs again when its processes are gone", async () => {

@@ -2,7 +2,6 @@ import { Command } from "@cliffy/command";
 import { badRequest } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
-import { wholeNumber } from "../options.ts";
 import { listJobs } from "./list.ts";
 
 export function dlqCommand(app: App) {
@@ -20,10 +19,7 @@ function listCommand(app: App) {
   return new Command<GlobalOptions>()
     .description("List dead jobs, the newest last.")
     .option("--limit <n:string>", "The newest n jobs; 0 for all.", { default: "100" })
-    .action((options) => {
-      const limit = wholeNumber("--limit", options.limit, { min: 0, max: 1_000_000_000 });
-      return listJobs(app, options, { state: "dead" }, limit);
-    });
+    .action((options) => listJobs(app, options, { state: "dead" }, options.limit));
 }
 
 function retryCommand(app: App) {

@@ -15,18 +15,18 @@ export function listCommand(app: App) {
     .action((options) => {
       const { queue, tag, search } = options;
       const state = options.state === undefined ? undefined : stateOption(options.state);
-      const limit = wholeNumber("--limit", options.limit, { min: 0, max: 1_000_000_000 });
-      return listJobs(app, options, { state, queue, tag, search }, limit);
+      return listJobs(app, options, { state, queue, tag, search }, options.limit);
     });
 }
 
-/** Prints the newest `limit` jobs that match; 0 for all. */
+/** Prints the newest jobs that match, as many as the value of `--limit` says; 0 for all. */
 export async function listJobs(
   app: App,
   options: GlobalOptions,
   filter: JobFilter,
-  limit: number,
+  limitText: string,
 ): Promise<void> {
+  const limit = wholeNumber("--limit", limitText, { min: 0, max: 1_000_000_000 });
   using store = await storeToRead(app, options);
   const { jobs, older } = await store.list(filter, limit || Number.MAX_SAFE_INTEGER);
   const { jobJson, jobTable } = await import("../format/jobs.ts");
