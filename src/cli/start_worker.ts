@@ -26,8 +26,8 @@ export interface StartOptions {
 const BUSY_MS = 1000;
 /** Ctrl-C under `deno task` reaches the process twice within this time: from the terminal and passed on. */
 const SAME_SIGNAL_MS = 200;
-/** More threads than cores start no more commands, but each costs 10 MB and a warm-up. */
-const THREADS = navigator.hardwareConcurrency;
+/** The commands and the store need the other half; each thread costs 10 MB and a warm-up as well. */
+const THREADS = Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
 
 /** Runs a worker process in the foreground until it is told to stop or has drained the queue. */
 export async function startWorker(app: App, options: GlobalOptions & StartOptions): Promise<void> {

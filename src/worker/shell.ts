@@ -7,6 +7,9 @@ import type { End, Run, Shell } from "./protocol.ts";
 /** How long the output of processes that a job left behind is still read. */
 const LEFTOVER_OUTPUT_MS = 1000;
 
+const READ_BYTES = 65_536;
+const SPARE_BUFFERS = 32;
+
 /** How often a group that was told to end is looked at. */
 const GROUP_CHECK_MS = 30;
 
@@ -37,7 +40,7 @@ export function startCommand(
 
   const readers = (["stdout", "stderr"] as const).map((stream) => ({
     stream,
-    reader: child[stream].getReader(),
+    reader: child[stream].getReader({ mode: "byob" }),
   }));
   let open = readers.length;
   const read = Promise.all(readers.map(async ({ stream, reader }) => {
@@ -77,17 +80,27 @@ function stopEnd(stopped: "timed_out" | "interrupted", { timeoutMs }: Run): End 
     : { kind: "interrupted" };
 }
 
+// Buffers that no read uses at the moment: a new one for each stream costs more than what most commands print.
+const spareBuffers: ArrayBuffer[] = [];
+
 async function copy(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: ReadableStreamBYOBReader,
   stream: Stream,
   output: OutputBuffer,
   onOutput: () => void,
 ) {
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      output.push(stream, next.value);
+    let buffer = spareBuffers.pop() ?? new ArrayBuffer(READ_BYTES);
+    while (true) {
+      // A read takes the buffer away and gives it back under another name.
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (!value) return; // cancelled, and the buffer is gone
+      buffer = value.buffer as ArrayBuffer;
+      if (done) break;
+      output.push(stream, value);
       onOutput();
     }
+    if (spareBuffers.length < SPARE_BUFFERS) spareBuffers.push(buffer);
   } catch {
     // Cancelled below, or the pipe broke: what was read is what there is.
   }
