@@ -8,6 +8,7 @@ import { program } from "../src/cli/program.ts";
 import { table } from "../src/cli/format/table.ts";
 import { painter } from "../src/cli/format/text.ts";
 import { realTerminal } from "../src/cli/terminal.ts";
+import { FIELDS } from "../src/job_request.ts";
 import { SETTING_NAMES, SETTINGS, writeSetting } from "../src/settings.ts";
 import { realSystem } from "../src/system.ts";
 
@@ -17,8 +18,8 @@ const README = fromFileUrl(new URL("../README.md", import.meta.url));
 type AnyCommand = Command<any>;
 
 /** The README's text with its generated parts as they should be now. */
-export function upToDate(readme: string): string {
-  const parts = { commands: commandsPart(), settings: settingsPart() };
+export async function upToDate(readme: string): Promise<string> {
+  const parts = { commands: await commandsPart(), settings: settingsPart() };
   return Object.entries(parts).reduce((text, [name, part]) => {
     const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
     const [from, to] = [text.indexOf(begin), text.indexOf(end)];
@@ -27,8 +28,8 @@ export function upToDate(readme: string): string {
   }, readme);
 }
 
-function commandsPart(): string {
-  const root: AnyCommand = program({
+async function commandsPart(): Promise<string> {
+  const root: AnyCommand = await program({
     terminal: realTerminal,
     system: realSystem,
     folder: "/",
@@ -44,11 +45,16 @@ function commandsPart(): string {
     const children = command.getCommands();
     if (path !== "") rows.push([[path, ...words].join(" "), command.getDescription()]);
     const inherited = new Set(children.flatMap(optionsOf).map(({ name }) => name));
-    for (const { flags, typeDefinition = "", description, name } of optionsOf(command)) {
+    const options = optionsOf(command);
+    // Said once, at enqueue.
+    const repeats = path !== "enqueue" && options.some(({ name }) => name === "max-retries");
+    for (const { flags, typeDefinition = "", description, name } of options) {
       if (inherited.has(name) || path === "") continue;
+      if (repeats && FIELDS.some((field) => field.flags.includes(flags.at(-1)!))) continue;
       const value = typeDefinition.replace(/:\w+/, "");
       rows.push([`  ${[flags.join(", "), value].join(" ").trim()}`, description]);
     }
+    if (repeats) rows.push(["  …", "And the options of enqueue."]);
     for (const child of children) describe(child, `${path} ${child.getName()}`.trim());
   };
   describe(root, "");
@@ -78,5 +84,5 @@ function fenced([titles, ...rows]: string[][]): string {
 
 if (import.meta.main) {
   const readme = Deno.readTextFileSync(README);
-  Deno.writeTextFileSync(README, upToDate(readme));
+  Deno.writeTextFileSync(README, await upToDate(readme));
 }

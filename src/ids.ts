@@ -16,9 +16,9 @@ export function newId(length = 12): string {
   return id;
 }
 
-/** What a job id that a person chooses may be: safe in a shell, a URL, a file name and a terminal. */
-export const JOB_ID_RULE = '1 to 64 letters, digits, ".", "_", ":" or "-", not beginning with "-"';
+/** What a name that a person chooses may be, of a job, a queue, a tag or a schedule: safe in a shell, a URL, a file name and a terminal. */
+export const NAME_RULE = '1 to 64 letters, digits, ".", "_", ":" or "-", not beginning with "-"';
 
-export function isJobId(text: string): boolean {
+export function isName(text: string): boolean {
   return /^[A-Za-z0-9._:][A-Za-z0-9._:-]{0,63}$/.test(text);
 }

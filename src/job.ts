@@ -7,6 +7,7 @@ export const JOB_STATES = [
   "failed",
   "dead",
   "cancelled",
+  "blocked",
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
@@ -20,9 +21,20 @@ export interface Job extends Backoff {
   attempts: number;
   maxRetries: number;
   timeoutMs: number | null;
+  /** Exit codes other than 0 that are no failure. */
+  okCodes: number[];
+  /** Exit codes after which no further attempt is made. */
+  fatalCodes: number[];
+  /** How long exit code 75 puts the job off without costing an attempt; null if it is a failure like any other. */
+  snoozeMs: number | null;
+  snoozes: number;
   cwd: string;
   env: Record<string, string>;
   tags: string[];
+  /** Of all jobs with the same key only one is unfinished. */
+  key: string | null;
+  /** The schedule that made it. */
+  schedule: string | null;
   runAt: number;
   createdAt: number;
   updatedAt: number;
@@ -34,11 +46,39 @@ export interface Job extends Backoff {
   workerId: string | null;
 }
 
+/** Where the next attempt, if there is one, does not depend on anything but time and workers. */
+export const WAITING_STATES: readonly JobState[] = ["pending", "failed"];
+/** Where a job comes to rest; only a person brings it back. */
+export const FINAL_STATES: readonly JobState[] = ["completed", "dead", "cancelled"];
+
+export const UNFINISHED_STATES = JOB_STATES.filter((state) => !FINAL_STATES.includes(state));
+
+export function isFinal(state: JobState): boolean {
+  return FINAL_STATES.includes(state);
+}
+
+export const IF_EXISTS = ["error", "skip", "replace"] as const;
+/** What is to be done about an unfinished job with the same key. */
+export type IfExists = (typeof IF_EXISTS)[number];
+
+/** Another job that has to end first: completed, or with `anyEnd` however it ends. `id` may be a prefix. */
+export interface Prerequisite {
+  id: string;
+  anyEnd: boolean;
+}
+
 /** What a new job needs to be told; everything else begins at its natural zero. */
-export type NewJob = Pick<
-  Job,
-  "id" | "command" | "maxRetries" | keyof Backoff | "timeoutMs" | "cwd" | "env"
->;
+export interface NewJob extends
+  Pick<
+    Job,
+    | ("id" | "command" | "queue" | "priority" | "maxRetries" | keyof Backoff | "timeoutMs")
+    | ("okCodes" | "fatalCodes" | "snoozeMs" | "cwd" | "env" | "tags" | "key" | "schedule")
+  > {
+  /** Not before this instant; null for at once. */
+  runAt: number | null;
+  ifExists: IfExists;
+  after: readonly Prerequisite[];
+}
 
 export type AttemptOutcome =
   | "completed"
@@ -69,10 +109,16 @@ export type Outcome =
   | { kind: "lost"; reason: string }
   | { kind: "interrupted" };
 
+/** "Try again later", by the convention of sysexits.h. */
+const EX_TEMPFAIL = 75;
+/** A job that only ever asks to be put off fails in the end. */
+export const MAX_SNOOZES = 100;
+
 /** What becomes of a job and of its attempt. The store writes it down as it stands. */
 export interface Settlement {
   state: JobState;
   attempts: number;
+  snoozes: number;
   runAt: number;
   outcome: AttemptOutcome;
   exitCode: number | null;
@@ -80,38 +126,51 @@ export interface Settlement {
   error: string | null;
 }
 
+/** What of a job decides what becomes of it. */
+export type Settleable = Pick<
+  Job,
+  | ("attempts" | "maxRetries" | "runAt" | keyof Backoff)
+  | ("okCodes" | "fatalCodes" | "snoozeMs" | "snoozes")
+>;
+
 /**
  * Decides what a job becomes when its running attempt has ended. The only place that decides it.
  * `now` is epoch milliseconds, `random` is from 0 to 1 and feeds the jitter.
  */
 export function settle(
-  job: Pick<Job, "attempts" | "maxRetries" | "runAt" | keyof Backoff>,
+  job: Settleable,
   outcome: Outcome,
   { now, random }: { now: number; random: number },
 ): Settlement {
-  const ended = { exitCode: null, signal: null, error: null };
+  const { attempts, snoozes, runAt } = job;
+  const ended = { attempts, snoozes, runAt, exitCode: null, signal: null, error: null };
+  const dead = { ...ended, state: "dead" } as const;
   const retryIn = (delayMs: number) =>
-    job.attempts < job.maxRetries
-      ? { state: "failed", attempts: job.attempts, runAt: now + delayMs } as const
-      : { state: "dead", attempts: job.attempts, runAt: job.runAt } as const;
-  const retryLater = () => retryIn(backoffMs(job, job.attempts, random));
+    attempts < job.maxRetries ? { ...ended, state: "failed", runAt: now + delayMs } as const : dead;
+  const retryLater = () => retryIn(backoffMs(job, attempts, random));
 
   switch (outcome.kind) {
-    case "exited":
-      if (outcome.code === 0) {
-        const { attempts, runAt } = job;
-        return { ...ended, state: "completed", attempts, runAt, outcome: "completed", exitCode: 0 };
+    case "exited": {
+      const { code } = outcome;
+      if (code === 0 || job.okCodes.includes(code)) {
+        return { ...ended, state: "completed", outcome: "completed", exitCode: code };
+      }
+      const failed = { outcome: "failed", exitCode: code, error: `Exit code ${code}` } as const;
+      if (job.fatalCodes.includes(code)) return { ...dead, ...failed };
+      if (code !== EX_TEMPFAIL || job.snoozeMs === null || snoozes >= MAX_SNOOZES) {
+        return { ...retryLater(), ...failed };
       }
       return {
         ...ended,
-        ...retryLater(),
-        outcome: "failed",
-        exitCode: outcome.code,
-        error: `Exit code ${outcome.code}`,
+        ...notCounted(job),
+        snoozes: snoozes + 1,
+        runAt: now + job.snoozeMs,
+        exitCode: code,
+        error: `Put off by exit code ${code}`,
       };
+    }
     case "signalled":
       return {
-        ...ended,
         ...retryLater(),
         outcome: "failed",
         signal: outcome.signal,
@@ -119,26 +178,36 @@ export function settle(
       };
     case "timed_out":
       return {
-        ...ended,
         ...retryLater(),
         outcome: "timed_out",
         error: `Timed out after ${outcome.timeoutMs / 1000} s`,
       };
     case "not_started":
-      return { ...ended, ...retryLater(), outcome: "failed", error: outcome.error };
+      return { ...retryLater(), outcome: "failed", error: outcome.error };
     case "lost":
-      return { ...ended, ...retryIn(0), outcome: "lost", error: outcome.reason };
+      return { ...retryIn(0), outcome: "lost", error: outcome.reason };
     case "interrupted":
-      return {
-        ...ended,
-        state: "pending",
-        attempts: job.attempts - 1,
-        runAt: job.runAt,
-        outcome: "interrupted",
-        error: "The worker was told to stop",
-      };
+      return { ...ended, ...notCounted(job), error: "The worker was told to stop" };
   }
 }
+
+/** Back to where it was before the attempt, whose number is used again. */
+function notCounted({ attempts }: Settleable) {
+  return { state: "pending", attempts: attempts - 1, outcome: "interrupted" } as const;
+}
+
+/**
+ * What a settlement becomes when somebody has asked for the job to be cancelled. What completed all
+ * the same has completed; everything else ends here.
+ */
+export function cancelled(settlement: Settlement, attempt: number): Settlement {
+  if (settlement.state === "completed") return settlement;
+  const { exitCode, signal, snoozes, runAt } = settlement;
+  const ended = { exitCode, signal, snoozes, runAt, attempts: attempt };
+  return { ...ended, state: "cancelled", outcome: "cancelled", error: CANCELLED_BY_PERSON };
+}
+
+export const CANCELLED_BY_PERSON = "Cancelled";
 
 /** The id of one executor of a worker process, as `worker_id` shows it. */
 export function executorId(worker: string, executor: number): string {

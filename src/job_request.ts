@@ -1,21 +1,42 @@
 import { resolve } from "@std/path";
 import { badRequest, quote } from "./errors.ts";
-import { isJobId, JOB_ID_RULE, newId } from "./ids.ts";
-import type { NewJob } from "./job.ts";
+import { NAME_RULE, newId } from "./ids.ts";
+import { INSTANT_RULE } from "./instant.ts";
+import type { NewJob, Prerequisite } from "./job.ts";
+import {
+  readCodes,
+  readCommand,
+  readDelay,
+  readEnv,
+  readIfExists,
+  readInstant,
+  readKeyText,
+  readName,
+  readNames,
+  readOrNone,
+  readPath,
+  readPriority,
+} from "./request_values.ts";
 import { readSetting, type Settings } from "./settings.ts";
-
-/** One argument of a program may have 128 KiB with the zero behind it; the command is one. */
-const LONGEST_COMMAND_BYTES = 128 * 1024 - 1;
 
 /** What a person may say of a new job; the rest comes from the settings. */
 export type JobRequest = Partial<
-  Pick<NewJob, "id" | "command" | "maxRetries" | "backoffBase" | "timeoutMs" | "cwd" | "env">
+  & Omit<NewJob, "backoffMaxMs" | "backoffJitter" | "schedule" | "after">
+  & {
+    /** How long after the enqueue, in milliseconds. */
+    delayMs: number;
+    /** Ids, or prefixes of ids. */
+    after: string[];
+    afterAny: string[];
+  }
 >;
 
-/** Where a request is made. */
+/** Where and when a request is made. */
 export interface Surroundings {
   /** The folder of the person's shell. */
   folder: string;
+  /** Epoch milliseconds. */
+  now: number;
   env(name: string): string | undefined;
 }
 
@@ -26,7 +47,7 @@ interface Field {
   collect?: true;
   keys: readonly string[];
   /** What a JSON value may be; an option is always a string. */
-  json: readonly ("string" | "number" | "null" | "object")[];
+  json: readonly ("string" | "number" | "null" | "object" | "array")[];
   read(value: unknown, label: string, around: Surroundings): JobRequest;
 }
 
@@ -41,10 +62,10 @@ export const FIELDS: readonly Field[] = [
   },
   {
     flags: "--id <id:string>",
-    help: `The job's id: ${JOB_ID_RULE}.`,
+    help: `The job's id: ${NAME_RULE}.`,
     keys: ["id"],
     json: ["string"],
-    read: (value, label) => ({ id: readId(value as string, label) }),
+    read: (value, label) => ({ id: readName(value as string, label) }),
   },
   {
     flags: "--max-retries <n:string>",
@@ -65,9 +86,7 @@ export const FIELDS: readonly Field[] = [
     help: "The longest that an attempt may run, or none.",
     keys: ["timeout", "timeout_seconds"],
     json: ["number", "string", "null"],
-    read: (value, label) => ({
-      timeoutMs: readSetting("timeout", value === null ? "none" : String(value), label),
-    }),
+    read: (value, label) => ({ timeoutMs: readOrNone("timeout", value, label) }),
   },
   {
     flags: "--cwd <folder:string>",
@@ -86,7 +105,96 @@ export const FIELDS: readonly Field[] = [
     json: ["object"],
     read: (value, label, around) => ({ env: readEnv(value, label, around) }),
   },
+  {
+    flags: "--queue <name:string>",
+    help: "The queue that it goes to, instead of default.",
+    keys: ["queue"],
+    json: ["string"],
+    read: (value, label) => ({ queue: readName(value as string, label) }),
+  },
+  {
+    flags: "--priority <n:string>",
+    help: "The higher, the sooner it runs (0).",
+    keys: ["priority"],
+    json: ["number"],
+    read: (value, label) => ({ priority: readPriority(String(value), label) }),
+  },
+  {
+    flags: "--run-at <time:string>",
+    help: `Not before this time: ${INSTANT_RULE}.`,
+    keys: ["run_at"],
+    json: ["number", "string"],
+    read: (value, label, { now }) => ({ runAt: readInstant(String(value), label, now) }),
+  },
+  {
+    flags: "--delay <duration:string>",
+    help: "Not before this time has passed.",
+    keys: ["delay"],
+    json: ["number", "string"],
+    read: (value, label) => ({ delayMs: readDelay(String(value), label) }),
+  },
+  {
+    flags: "--key <text:string>",
+    help: "Of all jobs with the same key only one may be unfinished.",
+    keys: ["key"],
+    json: ["string"],
+    read: (value, label) => ({ key: readKeyText(value as string, label) }),
+  },
+  {
+    flags: "--if-exists <what:string>",
+    help: "If there is one with this key: error, skip (its id is printed), or replace it.",
+    keys: ["if_exists"],
+    json: ["string"],
+    read: (value, label) => ({ ifExists: readIfExists(value as string, label) }),
+  },
+  {
+    flags: "--after <id:string>",
+    help: "Only after this job has completed; cancelled if it does not. Repeatable.",
+    collect: true,
+    keys: ["after"],
+    json: ["string", "array"],
+    read: (value, label) => ({ after: readNames(value, label) }),
+  },
+  {
+    flags: "--after-any <id:string>",
+    help: "Only after this job has ended, however it did. Repeatable.",
+    collect: true,
+    keys: ["after_any"],
+    json: ["string", "array"],
+    read: (value, label) => ({ afterAny: readNames(value, label) }),
+  },
+  {
+    flags: "--tag <tag:string>",
+    help: "A word to find it by. Repeatable.",
+    collect: true,
+    keys: ["tags", "tag"],
+    json: ["string", "array"],
+    read: (value, label) => ({ tags: readNames(value, label) }),
+  },
+  {
+    flags: "--ok-codes <codes:string>",
+    help: "Exit codes other than 0 that are no failure, such as 3,4.",
+    keys: ["ok_codes"],
+    json: ["string", "number", "array"],
+    read: (value, label) => ({ okCodes: readCodes("ok_codes", value, label) }),
+  },
+  {
+    flags: "--fatal-codes <codes:string>",
+    help: "Exit codes after which it is dead at once.",
+    keys: ["fatal_codes"],
+    json: ["string", "number", "array"],
+    read: (value, label) => ({ fatalCodes: readCodes("fatal_codes", value, label) }),
+  },
+  {
+    flags: "--snooze <duration:string>",
+    help: "How long exit code 75 puts it off without costing an attempt, or none.",
+    keys: ["snooze"],
+    json: ["string", "number", "null"],
+    read: (value, label) => ({ snoozeMs: readOrNone("snooze", value, label) }),
+  },
 ];
+
+export const DEFAULT_QUEUE = "default";
 
 const TIMEOUT_MS_KEY = "timeout_ms";
 /** What other queues export along with a job, and what means nothing for a new one. */
@@ -138,19 +246,62 @@ function readKey(key: string, value: unknown, around: Surroundings): JobRequest 
   return field.read(inMs && value !== null ? `${value}ms` : value, key, around);
 }
 
-/** A job that can be stored: what was said, and the settings of this moment for the rest. */
-export function completeJob(request: JobRequest, settings: Settings, folder: string): NewJob {
+/**
+ * A job that can be stored: what was said, and the settings of this moment for the rest. Throws a bad
+ * request where two things that were said do not go together.
+ */
+export function completeJob(
+  request: JobRequest,
+  settings: Settings,
+  { folder, now, schedule = null }: Pick<Surroundings, "folder" | "now"> & {
+    schedule?: string | null;
+  },
+): NewJob {
+  refuseContradictions(request);
+  const { delayMs, after = [], afterAny = [] } = request;
+  // What was said of this job wins over what holds for all.
+  const unless = (said: number[] = []) => (code: number) => !said.includes(code);
   return {
     id: request.id ?? newId(),
     command: request.command!,
+    queue: request.queue ?? DEFAULT_QUEUE,
+    priority: request.priority ?? 0,
     maxRetries: request.maxRetries ?? settings.max_retries,
     backoffBase: request.backoffBase ?? settings.backoff_base,
     backoffMaxMs: settings.backoff_max,
     backoffJitter: settings.backoff_jitter,
     timeoutMs: request.timeoutMs === undefined ? settings.timeout : request.timeoutMs,
+    okCodes: request.okCodes ?? settings.ok_codes.filter(unless(request.fatalCodes)),
+    fatalCodes: request.fatalCodes ?? settings.fatal_codes.filter(unless(request.okCodes)),
+    snoozeMs: request.snoozeMs === undefined ? settings.snooze : request.snoozeMs,
     cwd: request.cwd ?? folder,
     env: request.env ?? {},
+    tags: request.tags ?? [],
+    key: request.key ?? null,
+    ifExists: request.ifExists ?? "error",
+    schedule,
+    runAt: delayMs === undefined ? request.runAt ?? null : now + delayMs,
+    after: [...prerequisites(after, false), ...prerequisites(afterAny, true)],
   };
+}
+
+function prerequisites(ids: string[], anyEnd: boolean): Prerequisite[] {
+  return [...new Set(ids)].map((id) => ({ id, anyEnd }));
+}
+
+/** Throws a bad request where two things that were said of a job do not go together. */
+export function refuseContradictions(request: JobRequest) {
+  const { runAt, delayMs, key, ifExists, okCodes, fatalCodes } = request;
+  if (runAt !== undefined && delayMs !== undefined) {
+    throw badRequest("Cannot use both run-at and delay: expected one of them");
+  }
+  if (ifExists !== undefined && key === undefined) {
+    throw badRequest("Cannot use if-exists without a key: expected the key that may exist");
+  }
+  const both = okCodes?.find((code) => fatalCodes?.includes(code));
+  if (both !== undefined) {
+    throw badRequest(`Cannot use exit code "${both}" as ok and as fatal: expected one of them`);
+  }
 }
 
 /** The name under which Cliffy gives a field's option: `maxRetries` for `--max-retries <n>`. */
@@ -164,71 +315,4 @@ function longFlag({ flags }: Field): string {
 
 function typeOf(value: unknown): string {
   return value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
-}
-
-/** Throws a bad request unless `command` can be executed as one argument of `sh -c`. */
-export function readCommand(command: string, label = "command"): string {
-  if (command.trim() === "") {
-    throw badRequest(`Cannot use an empty ${label}: expected a shell command`);
-  }
-  // A UTF-16 unit is at most three bytes of UTF-8: most commands need not be measured.
-  const bytes = command.length * 3 > LONGEST_COMMAND_BYTES
-    ? new TextEncoder().encode(command).length
-    : 0;
-  if (bytes > LONGEST_COMMAND_BYTES) {
-    throw badRequest(`Cannot use a ${label} of ${bytes} bytes: expected less than 128 KiB`);
-  }
-  return withoutNul(command, label);
-}
-
-function readId(id: string, label: string): string {
-  if (!isJobId(id)) {
-    throw badRequest(`Cannot use ${label} ${quote(id)}: expected ${JOB_ID_RULE}`);
-  }
-  return id;
-}
-
-function readPath(path: string, label: string): string {
-  if (path.trim() === "") throw badRequest(`Cannot use an empty ${label}: expected a folder`);
-  return withoutNul(path, label);
-}
-
-function readEnv(
-  value: unknown,
-  label: string,
-  { env }: Surroundings,
-): Record<string, string> {
-  const entries = Array.isArray(value)
-    ? value.map((assignment: string) => splitAssignment(assignment, label, env))
-    : Object.entries(value as Record<string, unknown>);
-  for (const [key, text] of entries) {
-    if (!/^[^=\0]+$/.test(key) || typeof text !== "string") {
-      throw badRequest(`Cannot set ${label} ${quote(key)}: expected a name and a string`);
-    }
-    withoutNul(text, `${label} ${quote(key)}`);
-  }
-  return Object.fromEntries(entries as [string, string][]);
-}
-
-function splitAssignment(
-  assignment: string,
-  label: string,
-  env: Surroundings["env"],
-): [string, string] {
-  const at = assignment.indexOf("=");
-  if (at >= 0) return [assignment.slice(0, at), assignment.slice(at + 1)];
-  const now = assignment === "" ? undefined : env(assignment);
-  if (now === undefined) {
-    throw badRequest(
-      `Cannot take ${label} ${quote(assignment)}: expected KEY=VALUE, or a KEY that is set now`,
-    );
-  }
-  return [assignment, now];
-}
-
-function withoutNul(text: string, label: string): string {
-  if (text.includes("\0")) {
-    throw badRequest(`Cannot use a ${label} with a NUL character: expected text`);
-  }
-  return text;
 }

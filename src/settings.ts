@@ -62,11 +62,37 @@ function durationMs(
   };
 }
 
+/** Exit codes from `min` on, separated by commas; `none` is an empty list, and 0 need not be listed. */
+function exitCodes(min: number, { help, aliases = [] }: About): Setting<number[]> {
+  return {
+    initial: [],
+    help,
+    aliases,
+    accepts: `none or exit codes from ${min} to 255, separated by commas`,
+    read(text) {
+      if (text === "none") return [];
+      const codes = text.split(",").map((code) => code.trim());
+      const fits = (code: string) => /^\d+$/.test(code) && +code >= min && +code <= 255;
+      if (!codes.every(fits)) return undefined;
+      return [...new Set(codes.map(Number))].filter((code) => code !== 0);
+    },
+    write: (codes) => codes.length > 0 ? codes.join(",") : "none",
+  };
+}
+
+function shellCommand({ help, aliases = [] }: About): Setting<string> {
+  return {
+    initial: "",
+    help,
+    aliases,
+    accepts: "a shell command",
+    read: (text) => text !== "" && !text.includes("\0") ? text : undefined,
+    write: String,
+  };
+}
+
 /** The same setting with `none` as one more value. */
-function orNone(
-  inner: Setting<number>,
-  initial: number | null,
-): Setting<number | null> {
+function orNone<T>(inner: Setting<T>, initial: T | null): Setting<T | null> {
   return {
     ...inner,
     initial,
@@ -107,6 +133,14 @@ export const SETTINGS = {
     durationMs(0, { minMs: 1 }, { help: "the longest an attempt may run" }),
     null,
   ),
+  ok_codes: exitCodes(0, { help: "exit codes other than 0 that are no failure" }),
+  fatal_codes: exitCodes(1, { help: "exit codes after which a job is dead at once" }),
+  snooze: orNone(
+    durationMs(0, { minMs: 1 }, {
+      help: "how long exit code 75 puts a job off, without costing an attempt",
+    }),
+    null,
+  ),
   lease: durationMs(30_000, { minMs: 1000, maxMs: 86_400_000 }, {
     help: "a worker elsewhere that shows no life for so long is dead",
   }),
@@ -128,6 +162,15 @@ export const SETTINGS = {
       help: "completed and cancelled jobs are deleted after this time",
     }),
     30 * 86_400_000,
+  ),
+  hook_completed: orNone(
+    shellCommand({ help: "run by the worker when a job has completed" }),
+    null,
+  ),
+  hook_dead: orNone(shellCommand({ help: "run by the worker when a job has died" }), null),
+  hook_idle: orNone(
+    shellCommand({ help: "run by the worker when nothing is left to run" }),
+    null,
   ),
   durability: oneOf(["full", "normal"], {
     help: "full: jobs survive a power cut; normal: a crash of the program",

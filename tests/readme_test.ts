@@ -4,7 +4,7 @@ import { upToDate } from "../scripts/readme.ts";
 
 const README = fromFileUrl(new URL("../README.md", import.meta.url));
 
-Deno.test("the README's tables of commands and settings are those of the declarations", () => {
+Deno.test("the README's tables of commands and settings are those of the declarations", async () => {
   const readme = Deno.readTextFileSync(README);
-  assertEquals(upToDate(readme), readme, "run deno task readme");
+  assertEquals(await upToDate(readme), readme, "run deno task readme");
 });

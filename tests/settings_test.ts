@@ -45,6 +45,28 @@ const TABLE: Record<
     ]],
     refuses: ["0", "0s", "None", "-1", "366d", "soon"],
   },
+  ok_codes: {
+    initial: [],
+    reads: [
+      ["3", [3]],
+      ["3,4", [3, 4]],
+      [" 4 , 3,4 ", [4, 3]],
+      ["0,255", [255]],
+      ["007", [7]],
+      ["none", []],
+    ],
+    refuses: ["256", "-1", "1.5", "3,", ",", "3 4", "3;4", "3,none", "None", "0x10", "1e2"],
+  },
+  fatal_codes: {
+    initial: [],
+    reads: [["1", [1]], ["1,2,255", [1, 2, 255]], ["2, 2", [2]], ["none", []]],
+    refuses: ["256", "-1", "1,,2", "any", "1-5"],
+  },
+  snooze: {
+    initial: null,
+    reads: [["none", null], ["0.001", 1], ["60", 60_000], ["10m", 600_000], ["365d", 365 * DAY]],
+    refuses: ["0", "0s", "-1", "366d", "later"],
+  },
   lease: {
     initial: 30_000,
     reads: [["1", 1000], ["2m", 120_000], ["1d", DAY]],
@@ -75,6 +97,24 @@ const TABLE: Record<
     reads: [["none", null], ["1s", 1000], ["30d", 30 * DAY], ["36500d", 36_500 * DAY]],
     refuses: ["0", "999ms", "36501d", "for ever"],
   },
+  hook_completed: {
+    initial: null,
+    reads: [["none", null], ["notify-send done", "notify-send done"], [" a | b\n", "a | b"]],
+    refuses: ["echo \0"],
+  },
+  hook_dead: {
+    initial: null,
+    reads: [["none", null], ["None", "None"], [
+      'mail -s "$QUEUECTL_JOB_ID" me',
+      'mail -s "$QUEUECTL_JOB_ID" me',
+    ]],
+    refuses: ["\0"],
+  },
+  hook_idle: {
+    initial: null,
+    reads: [["none", null], ["shutdown -h now", "shutdown -h now"]],
+    refuses: ["a\0b"],
+  },
   durability: {
     initial: "full",
     reads: [["full", "full"], ["normal", "normal"]],
@@ -85,7 +125,7 @@ const TABLE: Record<
 for (const name of SETTING_NAMES) {
   const { initial, reads, refuses } = TABLE[name];
 
-  Deno.test(`${name} begins as ${initial}, and takes what it says it accepts`, () => {
+  Deno.test(`${name} begins as ${JSON.stringify(initial)}, and takes what it says it accepts`, () => {
     assertEquals(settingsFrom(new Map())[name] as unknown, initial);
     for (const [text, value] of reads) {
       assertEquals(readSetting(name, text) as unknown, value, text);
@@ -98,7 +138,7 @@ for (const name of SETTING_NAMES) {
       assertEquals(error.exitCode, 2);
       assertEquals(
         error.message,
-        `Cannot set config ${name} to "${text}": expected ${SETTINGS[name].accepts}`,
+        `Cannot set config ${name} to ${JSON.stringify(text)}: expected ${SETTINGS[name].accepts}`,
       );
     }
   });
@@ -124,6 +164,13 @@ Deno.test("values are written as config get shows them", () => {
     ["poll_interval", 250, "0.25"],
     ["retention", 30 * DAY, "30d"],
     ["retention", null, "none"],
+    ["ok_codes", [], "none"],
+    ["ok_codes", [3, 4], "3,4"],
+    ["fatal_codes", [255], "255"],
+    ["snooze", null, "none"],
+    ["snooze", 600_000, "600"],
+    ["hook_dead", null, "none"],
+    ["hook_dead", "a | b", "a | b"],
     ["durability", "normal", "normal"],
   ];
   for (const [name, value, text] of cases) {
@@ -141,6 +188,8 @@ Deno.test("a setting is found by its name and its aliases, in any spelling", () 
     ["worker_poll_interval", "poll_interval"],
     ["worker-poll-interval", "poll_interval"],
     ["Kill-Grace", "kill_grace"],
+    ["ok-codes", "ok_codes"],
+    ["hook-completed", "hook_completed"],
   ];
   for (const [key, name] of cases) assertEquals(settingNamed(key), name, key);
 });

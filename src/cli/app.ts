@@ -1,7 +1,8 @@
 import { dirname, fromFileUrl, join, resolve } from "@std/path";
 import { badRequest } from "../errors.ts";
 import { openStore, openStoreIfAny } from "../store/open.ts";
-import type { Store } from "../store/store.ts";
+import type { Surroundings } from "../job_request.ts";
+import type { By, Store } from "../store/store.ts";
 import type { System } from "../system.ts";
 import { type Terminal } from "./terminal.ts";
 
@@ -17,6 +18,17 @@ export interface App {
   env(name: string): string | undefined;
   /** The code that the process will end with, where that is not 0. */
   exitCode: number;
+}
+
+/** Where and when a person asks for jobs. */
+export function surroundings(app: App, { now }: By): Surroundings {
+  return { folder: app.folder, now, env: (name) => app.env(name) };
+}
+
+/** The person who does something now, as the history will say. */
+export function byPerson(app: App): By {
+  const actor = app.env("USER") || app.env("LOGNAME") || "somebody";
+  return { now: app.system.now(), actor };
 }
 
 /** The path of the store that a command is about. */

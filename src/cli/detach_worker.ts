@@ -50,10 +50,12 @@ function selfCommand(): string[] {
 }
 
 function startArguments(
-  { json, color, count, limit, sleep, poll, drain, quiet, verbose }: GlobalOptions & StartOptions,
+  { json, color, count, limit, sleep, poll, queue, drain, quiet, verbose }:
+    & GlobalOptions
+    & StartOptions,
   path: string,
 ): string[] {
-  const valued = { count, limit, sleep, poll };
+  const valued = { count, limit, sleep, poll, queue: queue?.join(",") };
   const plain = { json, drain, quiet, verbose, "no-color": !color };
   return [
     ...["worker", "start", "--db", path],

@@ -1,16 +1,14 @@
 import { resolve } from "@std/path";
 import { badRequest, operationFailed, quote, UserError } from "../errors.ts";
-import {
-  type JobRequest,
-  readCommand,
-  requestFromJson,
-  type Surroundings,
-} from "../job_request.ts";
+import { type JobRequest, requestFromJson, type Surroundings } from "../job_request.ts";
+import { readCommand } from "../request_values.ts";
 
 /** What `enqueue` was asked for, and whether it was one job or a list of them. */
 export interface EnqueueInput {
   requests: JobRequest[];
   many: boolean;
+  /** The number of the line that a request stands in, where there are lines. */
+  lines?: number[];
 }
 
 /**
@@ -72,26 +70,27 @@ function readJobs(text: string, around: Surroundings): EnqueueInput {
     };
   }
   if (whole !== undefined) return one(requestFromJson(whole, around));
-  return { requests: readLines(text, around), many: true };
+  return readLines(text, around);
 }
 
-function readLines(text: string, around: Surroundings): JobRequest[] {
+function readLines(text: string, around: Surroundings): EnqueueInput {
   const requests: JobRequest[] = [];
+  const lines: number[] = [];
   text.split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
     requests.push(at(`line ${i + 1}`, () => requestFromJson(parse(line), around)));
+    lines.push(i + 1);
   });
-  if (requests.length === 0) {
-    throw emptyInput();
-  }
-  return requests;
+  if (requests.length === 0) throw emptyInput();
+  return { requests, many: true, lines };
 }
 
 function emptyInput(): UserError {
   return badRequest("Cannot enqueue from an empty input: expected JSON objects");
 }
 
-function at<T>(place: string, read: () => T): T {
+/** Does something, and says of a bad request where it stands. */
+export function at<T>(place: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -2,23 +2,46 @@ import { Command, ValidationError } from "@cliffy/command";
 import { BAD_REQUEST, OPERATION_FAILED, UserError } from "../errors.ts";
 import type { App } from "./app.ts";
 import { printable } from "./format/text.ts";
-import { configCommand } from "./commands/config.ts";
-import { dlqCommand } from "./commands/dlq.ts";
-import { enqueueCommand } from "./commands/enqueue.ts";
-import { helpCommand } from "./commands/help.ts";
-import { listCommand } from "./commands/list.ts";
-import { logsCommand } from "./commands/logs.ts";
-import { showCommand } from "./commands/show.ts";
-import { statusCommand } from "./commands/status.ts";
-import { workerCommand } from "./commands/worker.ts";
 
 export const VERSION = "0.1.0";
 
 /** An error is one line, and no longer than this. */
 const LONGEST_ERROR = 500;
 
-/** The tree of commands. */
-export function program(app: App) {
+// deno-lint-ignore no-explicit-any -- each command has options of its own
+type AnyCommand = Command<any>;
+
+/** The commands in the order of the help; each is loaded when it is needed. */
+const COMMANDS: Record<string, (app: App, root: AnyCommand) => Promise<AnyCommand>> = {
+  enqueue: async (app) => (await import("./commands/enqueue.ts")).enqueueCommand(app),
+  run: async (app) => (await import("./commands/run.ts")).runCommand(app),
+  worker: async (app) => (await import("./commands/worker.ts")).workerCommand(app),
+  status: async (app) => (await import("./commands/status.ts")).statusCommand(app),
+  list: async (app) => (await import("./commands/list.ts")).listCommand(app),
+  show: async (app) => (await import("./commands/show.ts")).showCommand(app),
+  logs: async (app) => (await import("./commands/logs.ts")).logsCommand(app),
+  wait: async (app) => (await import("./commands/wait.ts")).waitCommand(app),
+  cancel: async (app) => (await import("./commands/cancel.ts")).cancelCommand(app),
+  retry: async (app) => (await import("./commands/retry.ts")).retryCommand(app),
+  delete: async (app) => (await import("./commands/delete.ts")).deleteCommand(app),
+  prune: async (app) => (await import("./commands/prune.ts")).pruneCommand(app),
+  dlq: async (app) => (await import("./commands/dlq.ts")).dlqCommand(app),
+  queue: async (app) => (await import("./commands/queue.ts")).queueCommand(app),
+  schedule: async (app) => (await import("./commands/schedule.ts")).scheduleCommand(app),
+  events: async (app) => (await import("./commands/events.ts")).eventsCommand(app),
+  config: async (app) => (await import("./commands/config.ts")).configCommand(app),
+  doctor: async (app) => (await import("./commands/doctor.ts")).doctorCommand(app),
+  backup: async (app) => (await import("./commands/backup.ts")).backupCommand(app),
+  completions: async (app) => (await import("./commands/completions.ts")).completionsCommand(app),
+  complete: async (app, root) =>
+    (await import("./commands/completions.ts")).completeCommand(app, () => root),
+  help: async (_app, root) => (await import("./commands/help.ts")).helpCommand(() => root),
+};
+/** These show or complete all the others. */
+const NEED_ALL = ["complete", "help"];
+
+/** The tree of commands; if `word` is the name of one, of that one alone. */
+export async function program(app: App, word?: string) {
   const root = new Command()
     .name("queuectl")
     .version(VERSION)
@@ -30,22 +53,18 @@ export function program(app: App) {
       this.showHelp();
     })
     .noExit();
-  root.command("enqueue", enqueueCommand(app)).reset();
-  root.command("worker", workerCommand(app)).reset();
-  root.command("status", statusCommand(app)).reset();
-  root.command("list", listCommand(app)).reset();
-  root.command("show", showCommand(app)).reset();
-  root.command("logs", logsCommand(app)).reset();
-  root.command("dlq", dlqCommand(app)).reset();
-  root.command("config", configCommand(app)).reset();
-  root.command("help", helpCommand(() => root)).reset();
+  const alone = word !== undefined && Object.hasOwn(COMMANDS, word) && !NEED_ALL.includes(word);
+  const names = alone ? [word] : Object.keys(COMMANDS);
+  for (const name of names) root.command(name, await COMMANDS[name]!(app, root)).reset();
   return root;
 }
 
 /** Carries out a command line and returns the exit code. */
 export async function runProgram(args: readonly string[], app: App): Promise<number> {
   try {
-    await program(app).parse(valuesBehindDashes(args));
+    const at = commandIndex(args);
+    const root = await program(app, args[at]);
+    await root.parse(valuesBehindDashes(args, at));
     return app.exitCode;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has seen enough
@@ -58,9 +77,13 @@ export async function runProgram(args: readonly string[], app: App): Promise<num
   }
 }
 
+/** Where among the words the command is; -1 if there is none. */
+function commandIndex(args: readonly string[]): number {
+  return args.findIndex((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--db");
+}
+
 /** `config set KEY -1` is about a value, though a parser of options takes it for one. */
-function valuesBehindDashes(args: readonly string[]): string[] {
-  const command = args.findIndex((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--db");
+function valuesBehindDashes(args: readonly string[], command: number): string[] {
   const isNumber = (arg: string) => /^-[\d.]/.test(arg);
   const sets = args[command] === "config" && args[command + 1] === "set";
   if (!sets || args.includes("--")) return [...args];

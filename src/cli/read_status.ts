@@ -7,6 +7,7 @@ import { liveWorkers } from "./live_workers.ts";
 export async function readStatus(store: Store, system: System): Promise<Status> {
   return {
     counts: await store.counts(),
+    paused: (await store.queues()).filter(({ pausedAt }) => pausedAt !== null),
     workers: await liveWorkers(store, system),
     leases: await store.leases(),
   };

@@ -1,9 +1,10 @@
 import { operationFailed, quote } from "../errors.ts";
 import type { Job } from "../job.ts";
 import type { AttemptRecord, Store, Stream } from "../store/store.ts";
-import { type App, type GlobalOptions, storeToRead } from "./app.ts";
-import { changed } from "./changed.ts";
-import { jobExitCode } from "./job_exit_code.ts";
+import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
+import { Changes } from "./changes.ts";
+import { followJob, type PrintPiece, Reading } from "./follow_job.ts";
+import { jobExitCode, NEVER_RAN_TO_ITS_END } from "./job_exit_code.ts";
 import { outputPieces, type Piece, pieceJson, tail } from "./job_output.ts";
 
 export interface LogOptions {
@@ -15,9 +16,6 @@ export interface LogOptions {
   lines: number | undefined;
 }
 
-/** Where nothing wakes it, the store is looked at this often for more. */
-const LOOK_MS = 500;
-
 /** Prints the output of a job, and follows it if asked to; then the exit code is the job's own. */
 export async function showLogs(
   app: App,
@@ -27,49 +25,38 @@ export async function showLogs(
 ): Promise<void> {
   using store = await storeToRead(app, options);
   const job = await store.find(id);
-  const print = (piece: Piece, attempt: number) => {
-    if (stream !== undefined && piece.stream !== stream) return;
-    if (options.json) app.terminal.out(JSON.stringify(pieceJson(piece, attempt)) + "\n");
-    else if (piece.stream === "stdout") app.terminal.out(piece.bytes);
-    else app.terminal.err(piece.bytes);
-  };
-
-  let current = await chooseAttempt(store, job, attempt);
-  let next = 0;
-  if (current && lines !== undefined) {
-    const pieces = ofStream(outputPieces(store, current.seq), stream, (end) => next = end);
-    for (const piece of await tail(pieces, lines)) print(piece, current.attempt);
+  const print = piecePrinter(app, options, stream);
+  const reading = new Reading(store, print, await chooseAttempt(store, job, attempt));
+  if (reading.attempt && lines !== undefined) {
+    const all = outputPieces(store, reading.attempt.seq);
+    const pieces = ofStream(all, stream, (end) => reading.next = end);
+    for (const piece of await tail(pieces, lines)) print(piece, reading.attempt.attempt);
   }
-  const printRest = async () => {
-    if (!current || (lines !== undefined && !follow)) return;
-    for await (const piece of outputPieces(store, current.seq, next)) {
-      print(piece, current.attempt);
-      if (!piece.gap) next = piece.start + piece.bytes.length;
-    }
-  };
-  if (!follow) {
-    await printRest();
-    if (!current && !options.json) app.terminal.err(`Job ${quote(job.id)} has not run yet\n`);
+  if (follow) {
+    using changes = new Changes(store, app.system, storePath(app, options));
+    const pinned = attempt !== undefined;
+    const ended = await followJob({ store, changes }, job.id, reading, { pinned });
+    app.exitCode = ended ? jobExitCode(ended.job, ended.attempts.at(-1)) : NEVER_RAN_TO_ITS_END;
     return;
   }
-
-  while (true) {
-    const changes = store.changes();
-    // Looked at before the output is read, so that what came before the end is not missed.
-    const seen = await store.find(job.id);
-    const attempts = await store.attempts(job.id);
-    await printRest();
-    const later = attempts.find(({ seq }) => seq > (current?.seq ?? 0));
-    if (later && attempt === undefined) {
-      [current, next] = [later, 0];
-      continue;
-    }
-    if (isOver(seen)) {
-      app.exitCode = jobExitCode(attempts.at(-1));
-      return;
-    }
-    await changed(store, app.system, changes, LOOK_MS);
+  if (lines === undefined) await reading.printMore();
+  if (!reading.attempt && !options.json) {
+    app.terminal.err(`Job ${quote(job.id)} has not run yet\n`);
   }
+}
+
+/** Prints pieces of output where they belong: each stream on its own, or as JSON lines. */
+export function piecePrinter(
+  { terminal }: App,
+  { json }: GlobalOptions,
+  only?: Stream,
+): PrintPiece {
+  return (piece, attempt) => {
+    if (only !== undefined && piece.stream !== only) return;
+    if (json) terminal.out(JSON.stringify(pieceJson(piece, attempt)) + "\n");
+    else if (piece.stream === "stdout") terminal.out(piece.bytes);
+    else terminal.err(piece.bytes);
+  };
 }
 
 async function* ofStream(
@@ -81,10 +68,6 @@ async function* ofStream(
     if (!piece.gap) onEnd(piece.start + piece.bytes.length);
     if (!stream || piece.stream === stream) yield piece;
   }
-}
-
-function isOver({ state }: Job): boolean {
-  return state === "completed" || state === "dead" || state === "cancelled";
 }
 
 async function chooseAttempt(

@@ -1,6 +1,6 @@
 import { operationFailed, quote } from "../errors.ts";
-import { type App, type GlobalOptions, storeToRead } from "./app.ts";
-import { changed } from "./changed.ts";
+import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
+import { Changes } from "./changes.ts";
 import { durationOption } from "./options.ts";
 
 /** Workers that die without a word are noticed this often. */
@@ -20,6 +20,7 @@ export async function stopWorkers(
   const asked = new Set((await liveWorkers(store, system)).map(({ id }) => id));
   if (asked.size > 0) await store.requestStop(force ? "force" : "graceful");
 
+  using changes = asked.size > 0 ? new Changes(store, system, storePath(app, options)) : null;
   for (let left = asked.size; left > 0;) {
     const restMs = until - system.monotonic();
     if (restMs <= 0) {
@@ -27,7 +28,7 @@ export async function stopWorkers(
         `Cannot wait longer than ${quote(timeout!)}: ${left} of ${asked.size} workers still run`,
       );
     }
-    await changed(store, system, store.changes(), Math.min(LOOK_MS, restMs));
+    await changes!.next(Math.min(LOOK_MS, restMs));
     left = (await liveWorkers(store, system)).filter(({ id }) => asked.has(id)).length;
   }
   if (options.json) return terminal.out(JSON.stringify({ stopped: [...asked] }) + "\n");

@@ -6,6 +6,8 @@ export interface Terminal {
   err(data: string | Uint8Array): void;
   readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;
+  /** Asks a person for a line. Undefined where there is nobody to ask. */
+  ask(question: string): string | undefined;
   /** The width of the terminal in characters; Infinity where there is none. */
   columns(): number;
 }
@@ -15,6 +17,13 @@ export const realTerminal: Terminal = {
   err: (data) => writeAll(Deno.stderr, data),
   outIsTerminal: Deno.stdout.isTerminal(),
   errIsTerminal: Deno.stderr.isTerminal(),
+  ask(question) {
+    if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) return undefined;
+    writeAll(Deno.stderr, question);
+    const line = new Uint8Array(256);
+    const read = Deno.stdin.readSync(line);
+    return new TextDecoder().decode(line.subarray(0, read ?? 0)).trim();
+  },
   columns() {
     try {
       return Deno.consoleSize().columns || Infinity;

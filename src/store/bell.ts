@@ -1,28 +1,52 @@
-// A file beside the store that is touched when there may be work, for idle workers to be woken by.
+// Files beside the store that are touched when something has happened, for those who wait to be woken by.
 //
 // It is not the store itself that is watched: Deno opens a file that it reports on, and closing any
 // descriptor of a database drops the locks that SQLite holds in the process. Another process would
 // then take itself for the last user of the store and delete its log under everybody's feet.
 
-/** Wakes whoever listens. It is a hint: where it cannot be given, they look by themselves in time. */
-export function ringBell(storePath: string) {
-  const now = new Date();
-  try {
-    Deno.utimeSync(bellPath(storePath), now, now);
-  } catch {
-    // Nobody has listened yet.
+/** `wake`: there may be work. `news`: something was written that people may be waiting for. */
+export type BellName = "wake" | "news";
+
+/** Nobody who has just begun to listen is missed for longer than this. */
+const LOOK_AGAIN_MS = 1000;
+
+/** A bell to be rung. It is a hint: where it cannot be given, those who wait look by themselves in time. */
+export class Bell {
+  readonly #path: string;
+  #silentUntil = 0;
+
+  constructor(storePath: string, name: BellName) {
+    this.#path = bellPath(storePath, name);
+  }
+
+  ring() {
+    const now = Date.now();
+    if (now < this.#silentUntil) return;
+    const time = new Date(now);
+    try {
+      Deno.utimeSync(this.#path, time, time);
+    } catch {
+      // Nobody has listened yet, and an error costs more than a ring.
+      this.#silentUntil = now + LOOK_AGAIN_MS;
+    }
   }
 }
 
 /** Calls `onRing` soon after somebody rang, until it is disposed of. */
-export function listenForBell(storePath: string, onRing: () => void): Disposable {
+export function listenForBell(
+  storePath: string,
+  name: BellName,
+  onRing: () => void,
+): Disposable {
   let watcher: Deno.FsWatcher;
   try {
-    const path = bellPath(storePath);
+    Deno.statSync(storePath); // beside a store that is not there, nothing is made
+    const path = bellPath(storePath, name);
     Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
     watcher = Deno.watchFs(path);
   } catch {
-    return { [Symbol.dispose]() {} }; // the system has no more watches to give
+    // It must not be written there, or the system has no more watches to give.
+    return { [Symbol.dispose]() {} };
   }
   (async () => {
     for await (const { kind } of watcher) if (kind !== "access") onRing();
@@ -30,6 +54,6 @@ export function listenForBell(storePath: string, onRing: () => void): Disposable
   return { [Symbol.dispose]: () => watcher.close() };
 }
 
-function bellPath(storePath: string): string {
-  return `${storePath}-wake`;
+function bellPath(storePath: string, name: BellName): string {
+  return `${storePath}-${name}`;
 }

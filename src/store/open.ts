@@ -1,13 +1,14 @@
+import { failPoint } from "../fail_point.ts";
 import { Database } from "@db/sqlite";
 import { dirname } from "@std/path";
 import { operationFailed, quote, UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { ringBell } from "./bell.ts";
+import { Bell } from "./bell.ts";
 import { SqliteStore } from "./sqlite.ts";
 import { explained } from "./sqlite_errors.ts";
 
 /** The newest schema that this program knows. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** "qctl" in ASCII: tells our databases from those of other programs. */
 const APPLICATION_ID = 0x7163746c;
@@ -30,9 +31,19 @@ export async function openStoreIfAny(
 ): Promise<SqliteStore> {
   if (fileInfo(path)) return await openExisting(path, options);
   const db = new Database(":memory:", { int64: true });
-  await migrate(db);
-  return new SqliteStore(db, { path, verify() {}, ring() {} });
+  migrate(db, await loadMigrations());
+  return new SqliteStore(db, {
+    path,
+    verify() {},
+    copyTo() {
+      throw operationFailed(`Cannot copy the store ${quote(path)}: there is none yet`);
+    },
+    wake: SILENT,
+    news: SILENT,
+  });
 }
+
+const SILENT = { ring() {} };
 
 async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promise<SqliteStore> {
   const opened = fileInfo(path);
@@ -51,7 +62,12 @@ async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promi
     return new SqliteStore(db, {
       path,
       verify: () => verifySame(path, opened),
-      ring: () => ringBell(path),
+      copyTo(copy, write) {
+        if (linkInWhole(copy, write)) return;
+        throw operationFailed(`Cannot write ${quote(copy)}: there is something with this name`);
+      },
+      wake: new Bell(path, "wake"),
+      news: new Bell(path, "news"),
     });
   } catch (error) {
     db?.close();
@@ -72,7 +88,7 @@ async function prepare(db: Database, path: string, busyMs: number) {
       `a newer queuectl made it (schema ${version}, this one knows ${SCHEMA_VERSION})`,
     );
   }
-  if (version < SCHEMA_VERSION) await migrate(db);
+  if (version < SCHEMA_VERSION) migrate(db, await loadMigrations());
   db.exec("pragma journal_size_limit = 16777216");
   db.exec("pragma synchronous = normal"); // the store asks for more, write by write
 }
@@ -81,42 +97,73 @@ function pragma(db: Database, name: string): number {
   return db.prepare(`pragma ${name}`).values<[number]>()[0]![0];
 }
 
+async function loadMigrations(): Promise<readonly string[]> {
+  return (await import("./migrations.ts")).SQLITE_MIGRATIONS;
+}
+
 /** Brings the schema up to date. Of several processes one does it, the others find it done. */
-async function migrate(db: Database) {
-  const { SQLITE_MIGRATIONS } = await import("./migrations.ts");
+function migrate(db: Database, migrations: readonly string[]) {
   db.transaction(() => {
     const version = pragma(db, "user_version");
-    for (const sql of SQLITE_MIGRATIONS.slice(version)) db.exec(sql);
+    for (const sql of migrations.slice(version)) {
+      db.exec(sql);
+      failPoint("inside-migrate");
+    }
     db.exec(`pragma application_id = ${APPLICATION_ID}`);
-    db.exec(`pragma user_version = ${SQLITE_MIGRATIONS.length}`);
+    db.exec(`pragma user_version = ${migrations.length}`);
   }).immediate();
 }
 
-/** Makes the store beside its place and links it in whole, so that nobody ever meets half a store. */
 async function createStore(path: string) {
-  const folder = dirname(path);
-  const draft = `${path}.new-${newId(8)}`;
   refuseOrphanedLog(path);
   try {
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    Deno.openSync(draft, { createNew: true, write: true, mode: 0o600 }).close();
+    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw explainedFileError(error, path);
+  }
+  const migrations = await loadMigrations();
+  // If it is there by now, somebody else made it.
+  linkInWhole(path, (draft) => {
     const db = new Database(draft, { int64: true, create: false });
     try {
       db.exec("pragma auto_vacuum = incremental");
-      db.exec("pragma journal_mode = wal");
-      await migrate(db);
+      migrate(db, migrations);
     } finally {
       db.close();
     }
+  });
+}
+
+/**
+ * Makes a store beside its place and links it in whole, so that nobody ever meets half a store.
+ * False if there is something at its place by then.
+ */
+function linkInWhole(path: string, write: (draft: string) => void): boolean {
+  const draft = `${path}.new-${newId(8)}`;
+  try {
+    Deno.openSync(draft, { createNew: true, write: true, mode: 0o600 }).close();
+    write(draft);
+    const db = new Database(draft, { int64: true, create: false });
+    try {
+      db.exec("pragma journal_mode = wal");
+    } finally {
+      db.close();
+    }
+    syncFile(draft);
     Deno.linkSync(draft, path);
-    using opened = Deno.openSync(folder);
-    opened.syncSync(); // the name must survive a power cut as well as the contents
+    syncFile(dirname(path)); // the name must survive a power cut as well as the contents
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return; // somebody else made it just now
+    if (error instanceof Deno.errors.AlreadyExists) return false;
     throw explainedFileError(error, path);
   } finally {
     for (const suffix of ["", "-wal", "-shm"]) removeIfThere(draft + suffix);
   }
+}
+
+function syncFile(path: string) {
+  using opened = Deno.openSync(path);
+  opened.syncSync();
 }
 
 /** The log of a store that was deleted would be played back into the new one. */

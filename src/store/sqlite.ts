@@ -1,19 +1,42 @@
 import type { Database, Statement } from "@db/sqlite";
 import { badRequest, operationFailed, quote } from "../errors.ts";
-import { type Job, JOB_STATES, type NewJob } from "../job.ts";
+import type { JobState, NewJob } from "../job.ts";
 import { type SettingName, type Settings, settingsFrom, writeSetting } from "../settings.ts";
+import type { Bell } from "./bell.ts";
+import { examine } from "./sqlite_care.ts";
+import { readOutlook } from "./sqlite_claim.ts";
+import { cancelJobs, pruneJobs, removeJobs, retryJobs } from "./sqlite_control.ts";
+import { enqueueJobs } from "./sqlite_enqueue.ts";
 import { explained } from "./sqlite_errors.ts";
-import { JOB_COLUMNS as JOB, type JobRow, type Sql, takeTurn, toJob } from "./sqlite_turn.ts";
+import { readEvents } from "./sqlite_events.ts";
+import {
+  addSchedule,
+  changeQueue,
+  noJobs,
+  pauseSchedule,
+  readQueues,
+  readSchedules,
+  removeSchedule,
+  tick,
+} from "./sqlite_queues.ts";
+import { JOB_COLUMNS as JOB, type JobRow, number, type Sql, toJob } from "./sqlite_rows.ts";
+import { condition, countMatching, matchingIds } from "./sqlite_selection.ts";
+import { takeTurn } from "./sqlite_turn.ts";
 import type {
   AttemptRecord,
+  Blocker,
+  By,
   HeldLease,
-  JobCounts,
   JobFilter,
   JobPage,
+  JobSelection,
   Lease,
+  NewSchedule,
   NewWorker,
-  Outlook,
   OutputChunk,
+  QueueChange,
+  Schedule,
+  Scope,
   StopRequest,
   Store,
   Turn,
@@ -24,17 +47,22 @@ import type {
 const ATTEMPT = `seq, attempt, outcome, worker_id as workerId, started_at as startedAt,
   finished_at as finishedAt, exit_code as exitCode, signal, error`;
 const WORKER = `id, host, machine, pid, process_started_at as processStartedAt, count,
-  lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop`;
+  lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop, queues`;
 
 const PAGES_GIVEN_BACK = 500;
+const PAGES_KEPT_FREE = 1000;
 
 /** What a store needs of the file it is in. */
 export interface StoreFile {
   path: string;
   /** Throws a UserError if the file at `path` is not the one that was opened. */
   verify(): void;
-  /** Wakes idle workers. */
-  ring(): void;
+  /** Makes a store at `path` of what `write` puts into a file. Throws a UserError if there is one. */
+  copyTo(path: string, write: (draft: string) => void): void;
+  /** Rung when there may be work. */
+  readonly wake: Pick<Bell, "ring">;
+  /** Rung when something was written that people may be waiting for. */
+  readonly news: Pick<Bell, "ring">;
 }
 
 /** A store in one SQLite file. Made by `openStore`, which knows the file to be ours and up to date. */
@@ -57,82 +85,46 @@ export class SqliteStore implements Store {
     this.#db.close();
   }
 
-  enqueue(jobs: readonly NewJob[], now: number, onProgress?: (done: number) => void) {
-    return this.#writeAndRing("enqueue", () => {
-      const insert = this.#sql(`
-        insert into jobs (id, command, state, max_retries, backoff_base, backoff_max_ms,
-          backoff_jitter, timeout_ms, cwd, env, run_at, created_at, updated_at, ready)
-        values (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-        on conflict (id) do nothing`);
-      let done = 0;
-      for (const job of jobs) {
-        const env = JSON.stringify(job.env);
-        const inserted = insert.run(
-          ...[job.id, job.command, job.maxRetries, job.backoffBase, job.backoffMaxMs],
-          ...[job.backoffJitter, job.timeoutMs, job.cwd, env, now, now, now],
-        );
-        if (inserted === 0) {
-          throw operationFailed(`Cannot enqueue job ${quote(job.id)}: a job with this id exists`);
-        }
-        if (++done % 1000 === 0) onProgress?.(done);
-      }
-      this.#sql(`
-        insert into job_counts values ('default', 'pending', ?)
-        on conflict do update set jobs = jobs + excluded.jobs`).run(jobs.length);
+  enqueue(jobs: readonly NewJob[], by: By, onProgress?: (done: number) => void) {
+    return this.#writeAndRing("enqueue", () => enqueueJobs(this.#sql, jobs, by, onProgress));
+  }
+
+  get(id: string) {
+    return this.#read("find a job", () => {
+      const row = this.#sql(`select ${JOB} from jobs where id = ?`).get(id) as JobRow | undefined;
+      return row && toJob(row);
     });
   }
 
   find(idOrPrefix: string) {
     return this.#read("find a job", () => {
-      const exact = this.#sql(`select ${JOB} from jobs where id = ?`).get(idOrPrefix) as JobRow;
-      if (exact) return toJob(exact);
-      // "{" follows "z", the last character that an id can have.
-      const rows = idOrPrefix.length < 4 ? [] : this.#sql(
-        `select ${JOB} from jobs where id >= ? and id < ? || '{' order by id limit 3`,
-      ).all(idOrPrefix, idOrPrefix) as JobRow[];
-      if (rows.length > 1) throw ambiguous(idOrPrefix, rows.map((row) => row.id));
-      if (rows.length === 0) throw operationFailed(`No job ${quote(idOrPrefix)}`);
-      return toJob(rows[0]!);
+      const ids = matchingIds(this.#sql, idOrPrefix);
+      if (ids.length > 1) throw ambiguous(idOrPrefix, ids);
+      if (ids.length === 0) throw operationFailed(`No job ${quote(idOrPrefix)}`);
+      return toJob(this.#sql(`select ${JOB} from jobs where id = ?`).get(ids[0]!) as JobRow);
     });
   }
 
   list(filter: JobFilter, limit: number) {
     return this.#read("list jobs", (): JobPage => {
-      const wheres: string[] = [];
-      const values: string[] = [];
-      const restrict = (where: string, value: string | undefined) => {
-        if (value === undefined) return;
-        wheres.push(where);
-        values.push(value);
-      };
-      restrict("state = ?", filter.state);
-      restrict("queue = ?", filter.queue);
-      restrict("exists (select 1 from json_each(tags) where value = ?)", filter.tag);
-      restrict("instr(lower(id || char(10) || command), lower(?)) > 0", filter.search);
-      const where = wheres.length > 0 ? `where ${wheres.join(" and ")}` : "";
+      const { where, values } = condition(filter);
       const rows = this.#sql(`select ${JOB} from jobs ${where} order by seq desc limit ?`)
         .all(...values, limit) as JobRow[];
-      const matching = rows.length < limit
-        ? rows.length
-        : this.#countMatching(filter, where, values);
+      const matching = rows.length < limit ? rows.length : countMatching(this.#sql, filter);
       return { jobs: rows.map(toJob).reverse(), older: matching - rows.length };
     });
   }
 
-  #countMatching(filter: JobFilter, where: string, values: string[]): number {
-    const counted = filter.tag === undefined && filter.search === undefined;
-    const sql = counted
-      ? `select coalesce(sum(jobs), 0) from job_counts ${where}`
-      : `select count(*) from jobs ${where}`;
-    return this.#number(sql, ...values);
+  count(filter: JobFilter) {
+    return this.#read("count jobs", () => countMatching(this.#sql, filter));
   }
 
   counts() {
     return this.#read("count jobs", () => {
-      const counts = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as JobCounts;
+      const counts = noJobs();
       const rows = this.#sql("select state, sum(jobs) as jobs from job_counts group by state")
         .all();
-      for (const { state, jobs } of rows as { state: Job["state"]; jobs: number }[]) {
+      for (const { state, jobs } of rows as { state: JobState; jobs: number }[]) {
         counts[state] = jobs;
       }
       return counts;
@@ -162,56 +154,84 @@ export class SqliteStore implements Store {
     });
   }
 
-  retryDead(ids: readonly string[] | "all", now: number) {
-    return this.#writeAndRing("retry dead jobs", () => {
-      const dead = this.#dead(ids, "retry");
-      const retry = this.#sql(`
-        update jobs set state = 'pending', attempts = 0, run_at = ?, updated_at = ?,
-          finished_at = null, ready = 1
-        where id = ? and state = 'dead'`);
-      for (const id of dead) retry.run(now, now, id);
-      return dead;
-    });
+  blockers(ids: readonly string[]) {
+    return this.#read("read what jobs wait for", () =>
+      this.#sql(`
+        select jobs.id as job, needed.id as needs, needed.state
+        from jobs join dependencies on dependencies.job = jobs.seq
+          join jobs as needed on needed.seq = dependencies.needs
+        where jobs.id in (select value from json_each(?)) and +jobs.state = 'blocked' and met = 0
+        order by jobs.seq, needed.seq`).all(JSON.stringify(ids)) as Blocker[]);
   }
 
-  purgeDead(ids: readonly string[] | "all") {
-    return this.#write("purge dead jobs", () => {
-      const dead = this.#dead(ids, "purge");
-      const purge = this.#sql("delete from jobs where id = ? and state = 'dead'");
-      for (const id of dead) purge.run(id);
-      return dead;
-    });
+  cancel(which: JobSelection, how: { force: boolean }, by: By) {
+    return this.#writeAndRing("cancel jobs", () => cancelJobs(this.#sql, which, how, by));
   }
 
-  #dead(ids: readonly string[] | "all", verb: string): string[] {
-    if (ids === "all") {
-      return this.#sql("select id from jobs where state = 'dead' order by seq").values<[string]>()
-        .map(([id]) => id);
-    }
-    const stateOf = this.#sql("select state from jobs where id = ?");
-    for (const id of ids) {
-      const row = stateOf.get(id) as { state: string } | undefined;
-      if (!row) throw operationFailed(`No job ${quote(id)}`);
-      if (row.state !== "dead") {
-        throw operationFailed(
-          `Cannot ${verb} job ${quote(id)}: it is ${row.state}, not in the dead letter queue`,
-        );
-      }
-    }
-    return [...new Set(ids)];
+  retry(which: JobSelection, states: readonly JobState[], by: By) {
+    return this.#writeAndRing("retry jobs", () => retryJobs(this.#sql, which, states, by));
+  }
+
+  remove(which: JobSelection, states: readonly JobState[], by: By) {
+    return this.#writeAndRing("delete jobs", () => {
+      const removed = removeJobs(this.#sql, which, states, by);
+      this.#giveBack();
+      return removed;
+    });
   }
 
   prune(before: number, limit: number) {
     return this.#write("prune jobs", () => {
-      const pruned = this.#sql(`
-        delete from jobs where seq in (
-          select seq from jobs
-          where state in ('completed', 'cancelled') and finished_at < ? limit ?)`)
-        .run(before, limit);
-      // What they took goes back to the file system, in small steps too.
-      if (pruned > 0) this.#db.exec(`pragma incremental_vacuum(${PAGES_GIVEN_BACK})`);
-      return pruned;
+      const isMore = pruneJobs(this.#sql, before, limit);
+      return this.#giveBack() || isMore;
     });
+  }
+
+  // What was deleted goes back to the file system, in small steps and but for some pages that the next
+  // jobs will need. True if there is more to give.
+  #giveBack(): boolean {
+    const free = number(this.#sql, "pragma freelist_count") - PAGES_KEPT_FREE;
+    if (free <= 0) return false;
+    this.#sql(`pragma incremental_vacuum(${PAGES_GIVEN_BACK})`).all();
+    return free > PAGES_GIVEN_BACK;
+  }
+
+  events(seq: number, limit: number) {
+    return this.#read("read the events", () => readEvents(this.#sql, seq, limit));
+  }
+
+  queues() {
+    return this.#read("read the queues", () => readQueues(this.#sql));
+  }
+
+  changeQueue(name: string, change: QueueChange, by: By) {
+    return this.#writeAndRing("change a queue", () => changeQueue(this.#sql, name, change, by));
+  }
+
+  schedules() {
+    return this.#read("read the schedules", () => readSchedules(this.#sql));
+  }
+
+  addSchedule(schedule: NewSchedule, by: By) {
+    return this.#writeAndRing("add a schedule", () => addSchedule(this.#sql, schedule, by));
+  }
+
+  removeSchedule(name: string, by: By) {
+    return this.#write("remove a schedule", () => removeSchedule(this.#sql, name, by));
+  }
+
+  pauseSchedule(name: string, change: { paused: boolean; nextAt: number | null }, by: By) {
+    return this.#writeAndRing(
+      "change a schedule",
+      () => pauseSchedule(this.#sql, name, change, by),
+    );
+  }
+
+  tick(schedule: Schedule, next: Parameters<Store["tick"]>[1], by: By) {
+    return this.#writeAndRing(
+      "make a scheduled job",
+      () => tick(this.#sql, schedule, next, by),
+    );
   }
 
   settings() {
@@ -240,10 +260,11 @@ export class SqliteStore implements Store {
     return this.#write("register a worker", () => {
       this.#sql(`
         insert into workers (id, host, machine, pid, process_started_at, count, lease_ms,
-          started_at, heartbeat_at)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing`).run(
+          started_at, heartbeat_at, queues)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing`).run(
         ...[worker.id, worker.host, worker.machine, worker.process.pid, worker.process.startedAt],
         ...[worker.count, worker.leaseMs, now, now],
+        worker.queues && JSON.stringify(worker.queues),
       );
     });
   }
@@ -265,11 +286,16 @@ export class SqliteStore implements Store {
 
   workers() {
     return this.#read("read the workers", () => {
-      type Row = Omit<Worker, "process"> & { pid: number; processStartedAt: string };
+      type Row = Omit<Worker, "process" | "queues"> & {
+        pid: number;
+        processStartedAt: string;
+        queues: string | null;
+      };
       const rows = this.#sql(`select ${WORKER} from workers order by started_at, id`)
         .all() as Row[];
-      return rows.map(({ pid, processStartedAt, ...worker }): Worker => ({
+      return rows.map(({ pid, processStartedAt, queues, ...worker }): Worker => ({
         ...worker,
+        queues: queues === null ? null : JSON.parse(queues),
         process: { pid, startedAt: processStartedAt },
       }));
     });
@@ -300,27 +326,42 @@ export class SqliteStore implements Store {
     });
   }
 
-  turn(turn: Turn, now: number) {
-    return this.#writeSoon("write down what happened", () => takeTurn(this.#sql, turn, now));
+  async turn(turn: Turn, now: number) {
+    const { othersMayRun, ...result } = await this.#writeSoon(
+      "write down what happened",
+      () => takeTurn(this.#sql, turn, now),
+    );
+    if (othersMayRun) this.#file.wake.ring();
+    if (turn.settled.length + turn.output.length > 0) this.#file.news.ring();
+    return result;
   }
 
-  outlook(now: number) {
-    return this.#read("look for jobs", (): Outlook => {
-      const row = this.#sql(`
-        select exists (select 1 from jobs where ready = 1) as ready,
-          (select min(run_at) from jobs where ready = 0) as nextDueAt,
-          (select coalesce(sum(jobs), 0) from job_counts
-            where state in ('pending', 'processing', 'failed')) as unfinished`)
-        .get() as { ready: number; nextDueAt: number | null; unfinished: number };
-      const { ready, nextDueAt, unfinished } = row;
-      const due = nextDueAt !== null && nextDueAt <= now;
-      return { claimable: ready === 1 || due, nextDueAt, unfinished };
+  outlook(scope: Scope, now: number) {
+    return this.#read("look for jobs", () => readOutlook(this.#sql, scope, now));
+  }
+
+  cancelRequests() {
+    return this.#read("read the cancel requests", () => {
+      const rows = this.#sql(`
+        select lease_token, cancel from jobs where state = 'processing' and cancel is not null`)
+        .values<[string, string]>();
+      return rows.map(([token, how]) => ({ token, force: how === "force" }));
+    });
+  }
+
+  examine() {
+    return this.#read("examine", () => examine(this.#sql));
+  }
+
+  backup(path: string) {
+    return this.#read("copy what is", () => {
+      this.#file.copyTo(path, (draft) => void this.#sql("vacuum into ?").run(draft));
     });
   }
 
   changes() {
     try {
-      return this.#number("pragma data_version");
+      return number(this.#sql, "pragma data_version");
     } catch (error) {
       throw explained(error, { doing: "look at", path: this.#file.path });
     }
@@ -337,10 +378,6 @@ export class SqliteStore implements Store {
     return statement;
   };
 
-  #number(text: string, ...values: string[]): number {
-    return this.#sql(text).values<[number]>(...values)[0]![0];
-  }
-
   // deno-lint-ignore require-await -- asynchronous for the engines that are
   async #read<T>(doing: string, read: () => T): Promise<T> {
     try {
@@ -352,7 +389,8 @@ export class SqliteStore implements Store {
 
   async #writeAndRing<T>(doing: string, write: () => T): Promise<T> {
     const result = await this.#write(doing, write);
-    this.#file.ring();
+    this.#file.wake.ring();
+    this.#file.news.ring();
     return result;
   }
 

@@ -1,42 +1,50 @@
-import type { Statement } from "@db/sqlite";
-import { executorId, type Job } from "../job.ts";
-import type { Claim, ClaimedJob, Lease, OutputBatch, Turn, TurnResult } from "./store.ts";
+import { failPoint } from "../fail_point.ts";
+import { claimJobs } from "./sqlite_claim.ts";
+import { followEnds } from "./sqlite_ends.ts";
+import { record } from "./sqlite_events.ts";
+import { isFinal, type Settlement, WAITING_STATES } from "../job.ts";
+import type { Sql } from "./sqlite_rows.ts";
+import type { By, Ended, Lease, OutputBatch, Turn, TurnResult } from "./store.ts";
 
-/** Prepares a statement, once. */
-export type Sql = (text: string) => Statement;
-
-// Columns under the names of the fields they become.
-export const JOB_COLUMNS =
-  `jobs.id, command, state, queue, priority, attempts, max_retries as maxRetries,
-  backoff_base as backoffBase, backoff_max_ms as backoffMaxMs, backoff_jitter as backoffJitter,
-  timeout_ms as timeoutMs, cwd, env, tags, run_at as runAt, created_at as createdAt,
-  updated_at as updatedAt, jobs.started_at as startedAt, jobs.finished_at as finishedAt,
-  jobs.exit_code as exitCode, jobs.signal, last_error as lastError, jobs.worker_id as workerId`;
-
-// A claim reads no more than a worker needs: each column costs about a microsecond.
-const CLAIMED_COLUMNS = `seq as job, id, command, attempts, max_retries as maxRetries,
-  backoff_base as backoffBase, backoff_max_ms as backoffMaxMs, backoff_jitter as backoffJitter,
-  timeout_ms as timeoutMs, cwd, env, run_at as runAt`;
-
-export type JobRow = Omit<Job, "env" | "tags"> & { env: string; tags: string };
-
-export function toJob(row: JobRow): Job {
-  return { ...row, env: JSON.parse(row.env), tags: JSON.parse(row.tags) };
-}
-
-/** How many waiting jobs become claimable in one turn, so that a million due at once stall nobody. */
-const PROMOTED_A_TURN = 5000;
-
-/** Carries out a turn inside the caller's transaction. Output comes first: settling ends the right to write it. */
-export function takeTurn(sql: Sql, turn: Turn, now: number): TurnResult {
+/**
+ * Carries out a turn inside the caller's transaction. Output comes first: settling ends the right to
+ * write it. `othersMayRun` if jobs became ready that another worker process may be waiting for.
+ */
+export function takeTurn(
+  sql: Sql,
+  turn: Turn,
+  now: number,
+): TurnResult & { othersMayRun: boolean } {
   for (const batch of turn.output) storeOutput(sql, batch);
   for (const { lease, process } of turn.started) {
     sql(`update attempts set pid = ?, process_started_at = ? where seq = ? and ${STILL_HELD}`)
       .run(process.pid, process.startedAt, lease.attempt, lease.job, lease.token);
   }
-  const refused = turn.settled.filter((ended) => !settleAttempt(sql, ended, now))
-    .map(({ lease }) => lease);
-  return { refused, claimed: turn.idle.length > 0 ? claimJobs(sql, turn, now) : [] };
+  const by = { now, actor: turn.worker };
+  const refused: Lease[] = [];
+  const cancelled: Lease[] = [];
+  const watched = turn.settled.length > 0 ? whatEndsMayChange(sql) : NOTHING;
+  let released = false;
+  for (const ended of turn.settled) {
+    const { lease, settlement, ifCancelled } = ended;
+    let end: Settlement;
+    if (settleAttempt(sql, lease, settlement, { wanted: false, now })) end = settlement;
+    else if (settleAttempt(sql, lease, ifCancelled, { wanted: true, now })) end = ifCancelled;
+    else {
+      refused.push(lease);
+      continue;
+    }
+    if (end.state === "cancelled") cancelled.push(lease);
+    recordEnd(sql, ended, end, by);
+    if (WAITING_STATES.includes(end.state) && end.runAt <= now) released = true;
+    if (watched.dependencies && isFinal(end.state)) {
+      const { id } = ended.job;
+      if (followEnds(sql, [{ seq: lease.job, id, end: end.state }], by)) released = true;
+    }
+  }
+  const othersMayRun = released || (turn.settled.length > 0 && watched.limits === 1);
+  const claimed = turn.idle.length > 0 ? claimJobs(sql, turn, now) : [];
+  return { refused, cancelled, claimed, othersMayRun };
 }
 
 // Takes the lease's job and its token.
@@ -62,61 +70,47 @@ function storeOutput(sql: Sql, { lease, chunks, discard }: OutputBatch) {
     .run(to, to, attempt, from, to, job, token);
 }
 
-function settleAttempt(sql: Sql, { lease, settlement }: Turn["settled"][number], now: number) {
-  const { job, attempt, token } = lease;
-  const { state, attempts, runAt, outcome, exitCode, signal, error } = settlement;
-  const waits = state === "pending" || state === "failed";
+/** Writes down an end, if the attempt is still its worker's, and a cancel is `wanted` or not. */
+function settleAttempt(
+  sql: Sql,
+  { job, attempt, token }: Lease,
+  settlement: Settlement,
+  { wanted, now }: { wanted: boolean; now: number },
+): boolean {
+  const { state, attempts, snoozes, runAt, outcome, exitCode, signal, error } = settlement;
+  const waits = WAITING_STATES.includes(state);
   const ready = waits ? Number(runAt <= now) : null;
   const finishedAt = waits ? null : now;
   const settled = sql(`
-    update jobs set state = ?, attempts = ?, run_at = ?, updated_at = ?, finished_at = ?,
-      exit_code = ?, signal = ?, last_error = ?, ready = ?, lease_token = null
-    where seq = ? and lease_token = ? and state = 'processing'`).run(
-    ...[state, attempts, runAt, now, finishedAt, exitCode, signal, error, ready, job, token],
+    update jobs set state = ?, attempts = ?, snoozes = ?, run_at = ?, updated_at = ?,
+      finished_at = ?, exit_code = ?, signal = ?, last_error = ?, ready = ?, lease_token = null,
+      cancel = null
+    where seq = ? and lease_token = ? and state = 'processing'
+      and cancel is ${wanted ? "not null" : "null"}`).run(
+    ...[state, attempts, snoozes, runAt, now, finishedAt, exitCode, signal, error, ready],
+    ...[job, token],
   );
   if (settled === 0) return false;
+  failPoint("inside-settle");
   sql(`
     update attempts set outcome = ?, finished_at = ?, exit_code = ?, signal = ?, error = ?
     where seq = ?`).run(outcome, now, exitCode, signal, error, attempt);
   return true;
 }
 
-function claimJobs(sql: Sql, { worker, idle }: Turn, now: number): Claim[] {
-  let rows = selectClaimable(sql, idle.length, now);
-  if (rows.length < idle.length || rows[0]!.othersDue) {
-    promoteDue(sql, now);
-    rows = selectClaimable(sql, idle.length, now);
-  }
-  return rows.map(({ job: seq, othersDue: _, ...row }, i): Claim => {
-    const { executor, token } = idle[i]!;
-    const workerId = executorId(worker, executor);
-    const attempt = row.attempts + 1;
-    sql(`
-      update jobs set state = 'processing', attempts = ?, started_at = ?, updated_at = ?,
-        worker_id = ?, lease_token = ?, ready = null
-      where seq = ?`).run(attempt, now, now, workerId, token, seq);
-    const [inserted] = sql(`
-      insert into attempts (job, attempt, worker_id, started_at) values (?, ?, ?, ?)
-      returning seq`).values<[number]>(seq, attempt, workerId, now);
-    const lease: Lease = { job: seq, attempt: inserted![0], token };
-    return { lease, job: { ...row, env: JSON.parse(row.env), attempts: attempt }, executor };
-  });
+function recordEnd(sql: Sql, { job }: Ended, { state, error, exitCode }: Settlement, by: By) {
+  // Whoever was interrupted has no exit code of its own.
+  const back = exitCode === null ? "interrupted" : "snoozed";
+  const event = state === "pending" ? back : state;
+  record(sql, { event, job: job.id, attempt: job.attempts, cause: error }, by);
 }
 
-type ClaimableRow = Omit<ClaimedJob, "env"> & { job: number; env: string; othersDue: number };
+const NOTHING = { dependencies: 0, limits: 0 };
 
-/** The first claimable jobs, and whether there are others that have become due but are not claimable yet. */
-function selectClaimable(sql: Sql, limit: number, now: number): ClaimableRow[] {
+/** Whether there is anything that the end of a job could mean something to. */
+function whatEndsMayChange(sql: Sql): typeof NOTHING {
   return sql(`
-    select ${CLAIMED_COLUMNS},
-      exists (select 1 from jobs where ready = 0 and run_at <= ?) as othersDue
-    from jobs where ready = 1
-    order by priority desc, run_at, seq limit ?`).all(now, limit) as ClaimableRow[];
-}
-
-function promoteDue(sql: Sql, now: number) {
-  sql(`
-    update jobs set ready = 1 where seq in (
-      select seq from jobs where ready = 0 and run_at <= ? order by run_at limit ${PROMOTED_A_TURN})`)
-    .run(now);
+    select exists (select 1 from dependencies where met = 0) as dependencies,
+      exists (select 1 from queues where max_running is not null) as limits`)
+    .get() as typeof NOTHING;
 }

@@ -1,9 +1,22 @@
-import type { Backoff } from "../backoff.ts";
-import type { Attempt, Job, JobState, NewJob, Settlement } from "../job.ts";
+import type { Attempt, Job, JobState, NewJob, Settleable, Settlement } from "../job.ts";
+import type { MissedPolicy } from "../schedule.ts";
 import type { SettingName, Settings } from "../settings.ts";
 
 /** The number of jobs in each state. */
 export type JobCounts = Record<JobState, number>;
+
+/** When something is done, epoch milliseconds, and by whom: a person, a worker, a schedule. */
+export interface By {
+  now: number;
+  actor: string;
+}
+
+/** What became of a job that was to be added: with a key, an unfinished one may stand in for it. */
+export interface Enqueued {
+  id: string;
+  state: JobState;
+  added: boolean;
+}
 
 /** Which jobs `list` is asked for; what is left out restricts nothing. */
 export interface JobFilter {
@@ -12,6 +25,71 @@ export interface JobFilter {
   tag?: string;
   /** Part of the id or of the command, in upper or lower case. */
   search?: string;
+  /** Ended before this instant, epoch milliseconds. */
+  finishedBefore?: number;
+}
+
+/** Jobs named one by one, by their whole ids, or those that match a filter, at most `limit` of them. */
+export type JobSelection =
+  | { ids: readonly string[] }
+  | { filter: JobFilter; limit?: number };
+
+/** What `cancel` did: these were cancelled at once, those run and are being ended by their workers. */
+export interface Cancelled {
+  cancelled: string[];
+  ending: string[];
+}
+
+/** What a blocked job still waits for. `job` is its id. */
+export interface Blocker {
+  job: string;
+  needs: string;
+  state: JobState;
+}
+
+/** A queue that has jobs, or that somebody has paused or limited. */
+export interface Queue {
+  name: string;
+  pausedAt: number | null;
+  pauseReason: string | null;
+  /** How many of its jobs may run at a time, over all workers; null for any number. */
+  maxRunning: number | null;
+  jobs: JobCounts;
+}
+
+/** What may be changed about a queue; what is left out stays. */
+export interface QueueChange {
+  paused?: { reason: string | null } | null;
+  maxRunning?: number | null;
+}
+
+export interface NewSchedule {
+  name: string;
+  cron: string;
+  timeZone: string;
+  missed: MissedPolicy;
+  /** The request that becomes a job at each tick, as JSON. */
+  request: string;
+  nextAt: number | null;
+}
+
+export interface Schedule extends NewSchedule {
+  createdAt: number;
+  pausedAt: number | null;
+  lastTick: number | null;
+  /** The id of the job that the last tick made. */
+  lastJob: string | null;
+}
+
+/** A transition of a job, or of a queue or schedule, for which `job` is null. */
+export interface StoredEvent {
+  seq: number;
+  at: number;
+  event: string;
+  job: string | null;
+  attempt: number | null;
+  cause: string | null;
+  actor: string;
 }
 
 /** The newest jobs that match, the newest last, and how many older ones match as well. */
@@ -58,6 +136,8 @@ export interface NewWorker {
   machine: string;
   process: ProcessId;
   count: number;
+  /** The queues that it serves; null for all. */
+  queues: readonly string[] | null;
   leaseMs: number;
 }
 
@@ -78,21 +158,44 @@ export interface HeldLease {
   process: ProcessId | null;
 }
 
+/** The jobs that a worker process takes. */
+export interface Scope {
+  /** Only from these queues, the first ones first; null for all of them, in turns. */
+  queues: readonly string[] | null;
+  /** Only this job. */
+  only: string | null;
+}
+
+export const WHOLE_STORE: Scope = { queues: null, only: null };
+
+/** An attempt that has ended. */
+export interface Ended {
+  lease: Lease;
+  job: Pick<Job, "id" | "attempts">;
+  settlement: Settlement;
+  /** What holds instead if somebody has asked for the job to be cancelled. */
+  ifCancelled: Settlement;
+}
+
 /** What a worker process writes down in one go, and the executors that it wants jobs for. */
 export interface Turn {
   worker: string;
-  settled: readonly { lease: Lease; settlement: Settlement }[];
+  settled: readonly Ended[];
   output: readonly OutputBatch[];
   started: readonly { lease: Lease; process: ProcessId }[];
   idle: readonly { executor: number; token: string }[];
+  scope: Scope;
+  /** The queue that was served last: where queues take turns, the others come first. */
+  lastQueue: string | null;
 }
 
 /** What a worker needs to know of a job to run it and to settle it. */
-export type ClaimedJob = Pick<
-  Job,
-  | ("id" | "command" | "cwd" | "env" | "timeoutMs")
-  | ("attempts" | "maxRetries" | "runAt" | keyof Backoff)
->;
+export type ClaimedJob =
+  & Settleable
+  & Pick<
+    Job,
+    "id" | "command" | "queue" | "cwd" | "env" | "timeoutMs"
+  >;
 
 export interface Claim {
   lease: Lease;
@@ -103,6 +206,8 @@ export interface Claim {
 export interface TurnResult {
   /** Leases whose settlement was refused, because they had gone to somebody else. */
   refused: Lease[];
+  /** Leases of those that were settled as cancelled because somebody had asked for it. */
+  cancelled: Lease[];
   claimed: Claim[];
 }
 
@@ -112,8 +217,21 @@ export interface Outlook {
   claimable: boolean;
   /** When the next waiting job is due, epoch milliseconds. */
   nextDueAt: number | null;
-  /** Jobs that will still run by themselves, or are running. */
+  /** Jobs in its scope and in no paused queue that will still run by themselves, or are running. */
   unfinished: number;
+}
+
+/** What an examination of the whole store has found. */
+export interface Examination {
+  /** The database engine with its version. */
+  engine: string;
+  schema: number;
+  /** What is wrong with the file. */
+  damage: string[];
+  /** What the store says of itself that is not so. */
+  contradictions: string[];
+  /** When a job was last changed, epoch milliseconds. */
+  newestAt: number | null;
 }
 
 /** An attempt with the number under which its output is kept. */
@@ -129,8 +247,17 @@ export type AttemptRecord = Attempt & { seq: number };
 export interface Store extends Disposable {
   // Jobs
 
-  /** Adds all jobs or none. They are durable when it resolves. A known id throws a UserError that names it. */
-  enqueue(jobs: readonly NewJob[], now: number, onProgress?: (done: number) => void): Promise<void>;
+  /**
+   * Adds all jobs or none. They are durable when it resolves. Throws a UserError that names the job: its
+   * id exists, its key is taken, or it is to run after an unknown job or, by a detour, after itself.
+   */
+  enqueue(
+    jobs: readonly NewJob[],
+    by: By,
+    onProgress?: (done: number) => void,
+  ): Promise<Enqueued[]>;
+  /** The job with exactly this id, if there is one. */
+  get(id: string): Promise<Job | undefined>;
   /** The job with this id, or the only one whose id begins with it (4 characters or more). Throws a UserError. */
   find(idOrPrefix: string): Promise<Job>;
   /** The newest `limit` jobs that match, in order of arrival. */
@@ -141,12 +268,59 @@ export interface Store extends Disposable {
   attempts(jobId: string): Promise<AttemptRecord[]>;
   /** A page of an attempt's kept output in the order it came, from place `from` on. Empty after the last one. */
   output(attempt: number, from: number): Promise<OutputChunk[]>;
-  /** Gives dead jobs a new start: pending, no attempts used. Throws, changing nothing, if one is not dead. Returns their ids. */
-  retryDead(ids: readonly string[] | "all", now: number): Promise<string[]>;
-  /** Deletes dead jobs with their history. Throws, changing nothing, if one is not dead. Returns their ids. */
-  purgeDead(ids: readonly string[] | "all"): Promise<string[]>;
-  /** Deletes at most `limit` jobs that were completed or cancelled before `before`. Returns how many. */
-  prune(before: number, limit: number): Promise<number>;
+  /** How many jobs match. */
+  count(filter: JobFilter): Promise<number>;
+  /** What these jobs, by their ids, still wait for. */
+  blockers(ids: readonly string[]): Promise<Blocker[]>;
+  /**
+   * Ends jobs for good. A running one is only marked: its worker ends it, and whatever comes of that
+   * attempt, it never runs again. By id, throws, changing nothing, if one has ended already.
+   */
+  cancel(which: JobSelection, how: { force: boolean }, by: By): Promise<Cancelled>;
+  /**
+   * Gives failed, dead and cancelled jobs a new start, now: pending, no attempts used. By id, throws,
+   * changing nothing, if one is none of these, or not one of `states`. Returns their ids.
+   */
+  retry(which: JobSelection, states: readonly JobState[], by: By): Promise<string[]>;
+  /**
+   * Deletes jobs with their history; what waits for their completion is cancelled. By id, throws, changing nothing,
+   * if one is running, or not one of `states`. Returns their ids.
+   */
+  remove(which: JobSelection, states: readonly JobState[], by: By): Promise<string[]>;
+  /**
+   * Deletes at most `limit` jobs that were completed or cancelled before `before`, and as many events,
+   * and gives some of their space back. True if there is more to be done.
+   */
+  prune(before: number, limit: number): Promise<boolean>;
+  /** The next `limit` events after number `seq`, the oldest first. */
+  events(seq: number, limit: number): Promise<StoredEvent[]>;
+
+  // Queues and schedules
+
+  /** By their names. */
+  queues(): Promise<Queue[]>;
+  changeQueue(name: string, change: QueueChange, by: By): Promise<void>;
+  /** By their names. */
+  schedules(): Promise<Schedule[]>;
+  /** Throws a UserError if there is one with this name. */
+  addSchedule(schedule: NewSchedule, by: By): Promise<void>;
+  /** Throws a UserError if there is none. */
+  removeSchedule(name: string, by: By): Promise<void>;
+  /** Pauses a schedule, or resumes it with its next tick. Throws a UserError if there is none. */
+  pauseSchedule(
+    name: string,
+    change: { paused: boolean; nextAt: number | null },
+    by: By,
+  ): Promise<void>;
+  /**
+   * Moves a schedule on from `nextAt` and adds the jobs of its ticks. False, changing nothing, if
+   * somebody else has done so: a tick makes its jobs once, however many try.
+   */
+  tick(
+    schedule: Schedule,
+    next: { nextAt: number | null; lastTick: number | null; jobs: readonly NewJob[] },
+    by: By,
+  ): Promise<boolean>;
 
   // Settings
 
@@ -172,12 +346,23 @@ export interface Store extends Disposable {
   /** Every job that is being worked on. */
   leases(): Promise<HeldLease[]>;
   /**
-   * Stores output, settles what ended, and claims one job for each idle executor: the highest priority
-   * first, then the one due first, then the one that came first. What no longer carries the job's
-   * lease token changes nothing; settlements that came too late are reported.
+   * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
+   * each idle executor: of a queue the highest priority first, then the one due first, then the one that
+   * came first; of several queues the one with the highest priority, in turns where that is the same.
+   * Paused queues are left alone, and the limit of a queue holds over all workers. What no longer
+   * carries the job's lease token changes nothing; settlements that came too late are reported.
    */
   turn(turn: Turn, now: number): Promise<TurnResult>;
-  outlook(now: number): Promise<Outlook>;
+  outlook(scope: Scope, now: number): Promise<Outlook>;
+  /** The running jobs that somebody wants to be cancelled. */
+  cancelRequests(): Promise<{ token: string; force: boolean }[]>;
+
+  // Care
+
+  /** Reads everything and looks for damage. */
+  examine(): Promise<Examination>;
+  /** Writes a copy of this moment, durably, to a file that is not there yet, whatever others are doing. Throws a UserError. */
+  backup(path: string): Promise<void>;
 
   /** A number that changes when another connection has written. Costs next to nothing. */
   changes(): number;

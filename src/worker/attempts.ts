@@ -1,6 +1,7 @@
-import { type Outcome, settle, type Settlement } from "../job.ts";
+import { failPoint } from "../fail_point.ts";
+import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
-import type { Claim, ProcessId, Turn, TurnResult } from "../store/store.ts";
+import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
 import { endEvent } from "./events.ts";
 import type { Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed } from "./protocol.ts";
@@ -10,6 +11,8 @@ import type { World } from "./supervisor.ts";
 const RECORD_PROCESS_MS = 50;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
+/** The same for a job that was cancelled: all of it is to be gone within a second. */
+const CANCEL_GRACE_MS = 700;
 
 interface Running extends Claim {
   startedAt: number;
@@ -17,10 +20,12 @@ interface Running extends Claim {
   pidRecorded: boolean;
   /** Why the lease has gone to somebody else, or may go: whatever comes of it, the attempt is lost. */
   lost: string | null;
+  /** The grace that it was given when somebody wanted it cancelled. */
+  cancelGraceMs: number | null;
 }
 
 interface Batch {
-  settled: { running: Running; outcome: Outcome; lease: Claim["lease"]; settlement: Settlement }[];
+  settled: (Ended & { running: Running })[];
   output: { running: Running; printed: Printed; last: boolean }[];
   started: { running: Running; process: ProcessId }[];
 }
@@ -79,7 +84,7 @@ export class Attempts implements RunnerEvents {
   start({ lease, job, executor }: Claim, settings: Settings) {
     const { system, report } = this.#world;
     const startedAt = system.monotonic();
-    const state = { startedAt, pid: null, pidRecorded: false, lost: null };
+    const state = { startedAt, pid: null, pidRecorded: false, lost: null, cancelGraceMs: null };
     this.#idle.splice(this.#idle.indexOf(executor), 1);
     this.#running.set(executor, { lease, job, executor, ...state });
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
@@ -120,6 +125,7 @@ export class Attempts implements RunnerEvents {
   ended(executor: number, end: End | { kind: "lost"; reason: string }, printed: Printed | null) {
     const running = this.#running.get(executor);
     if (!running) return;
+    failPoint("after-exit");
     this.#running.delete(executor);
     if (printed) this.#output.push({ running, printed, last: true });
     const outcome: Outcome = running.lost === null ? end : { kind: "lost", reason: running.lost };
@@ -135,17 +141,19 @@ export class Attempts implements RunnerEvents {
   /** What is to be written at `now`; null if there is nothing. It stays in hand until `written` is told of it. */
   collect(now: number): Batch | null {
     const { system, processes } = this.#world;
-    // What was lost may have left something running; it is settled once that has ended.
+    // What was lost or cancelled may have left something running; it is settled once that has ended.
     const ended = this.#ended.filter(({ running, outcome }) =>
-      outcome.kind !== "lost" || processes.killLeftovers(running.lease.token, null)
+      (outcome.kind !== "lost" && running.cancelGraceMs === null) ||
+      processes.killLeftovers(running.lease.token, null)
     );
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
     const chance = { now, random: system.random() };
-    const settled = ended.map(({ running, outcome }) => ({
-      ...{ running, outcome, lease: running.lease },
-      settlement: settle(running.job, outcome, chance),
-    }));
+    const settled = ended.map(({ running, outcome }) => {
+      const { lease, job } = running;
+      const settlement = settle(job, outcome, chance);
+      return { running, lease, job, settlement, ifCancelled: cancelled(settlement, job.attempts) };
+    });
     return { settled, output: [...this.#output], started };
   }
 
@@ -176,7 +184,7 @@ export class Attempts implements RunnerEvents {
   }
 
   /** The store has taken the batch: it is forgotten, and its ends are reported. */
-  written({ settled, output, started }: Batch, { refused }: TurnResult, now: number) {
+  written({ settled, output, started }: Batch, result: TurnResult, now: number) {
     const { report } = this.#world;
     const done = new Set(settled.map(({ running }) => running));
     this.#ended = this.#ended.filter(({ running }) => !done.has(running));
@@ -186,9 +194,12 @@ export class Attempts implements RunnerEvents {
       if (this.#options.verbose) report({ event: "output", job: running.job.id, printed });
       if (!last) this.#runner.stored(running.executor);
     }
-    for (const { running, settlement } of settled) {
-      const wasRefused = refused.some(({ token }) => token === running.lease.token);
-      this.#reportEnd(running, settlement, { now, wasRefused });
+    const isIn = (leases: readonly Lease[], { lease }: Running) =>
+      leases.some(({ token }) => token === lease.token);
+    for (const { running, settlement, ifCancelled } of settled) {
+      const wasRefused = isIn(result.refused, running);
+      const end = isIn(result.cancelled, running) ? ifCancelled : settlement;
+      this.#reportEnd(running, end, { now, wasRefused });
     }
   }
 
@@ -215,6 +226,17 @@ export class Attempts implements RunnerEvents {
       const { id, attempts } = running.job;
       this.#world.report({ event: "lost", job: id, attempt: attempts, reason });
       this.#runner.stop(running.executor, FORCED_GRACE_MS);
+    }
+  }
+
+  /** Ends those attempts that somebody wants to be cancelled. */
+  cancel(requests: readonly { token: string; force: boolean }[]) {
+    for (const { token, force } of requests) {
+      const running = this.#running.values().find(({ lease }) => lease.token === token);
+      const graceMs = force ? 0 : CANCEL_GRACE_MS;
+      if (!running || (running.cancelGraceMs ?? Infinity) <= graceMs) continue;
+      running.cancelGraceMs = graceMs;
+      this.#runner.stop(running.executor, graceMs);
     }
   }
 

@@ -9,6 +9,8 @@ export type WorkerEvent =
   | { event: "failed"; job: string; attempt: number; error: string; retryInMs: number }
   | { event: "dead"; job: string; attempt: number; error: string }
   | { event: "interrupted"; job: string; attempt: number }
+  | { event: "snoozed"; job: string; attempt: number; retryInMs: number }
+  | { event: "cancelled"; job: string; attempt: number }
   | { event: "recovered"; job: string; attempt: number; worker: string; state: string }
   | { event: "lost"; job: string; attempt: number; reason: string }
   | { event: "output"; job: string; printed: Printed }
@@ -19,7 +21,7 @@ export type WorkerEvent =
 /** The event of an attempt that was settled. */
 export function endEvent(
   { id, attempts: attempt }: Pick<Job, "id" | "attempts">,
-  { state, error, runAt }: Settlement,
+  { state, error, runAt, exitCode }: Settlement,
   { durationMs, now }: { durationMs: number; now: number },
 ): WorkerEvent {
   switch (state) {
@@ -30,9 +32,14 @@ export function endEvent(
     case "dead":
       return { event: state, job: id, attempt, error: error! };
     case "pending":
-      return { event: "interrupted", job: id, attempt };
-    case "processing":
+      // Whoever was interrupted has no exit code of its own.
+      return exitCode === null
+        ? { event: "interrupted", job: id, attempt }
+        : { event: "snoozed", job: id, attempt, retryInMs: Math.max(0, runAt - now) };
     case "cancelled":
+      return { event: state, job: id, attempt };
+    case "processing":
+    case "blocked":
       throw new Error(`A settled job cannot be ${state}`);
   }
 }

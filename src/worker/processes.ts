@@ -81,17 +81,20 @@ export function isAlive({ pid, startedAt }: ProcessId): boolean {
   return identify(pid)?.startedAt === startedAt;
 }
 
-/** All living processes that carry the mark of the attempt. Those of other users cannot be seen. */
-export function markedProcesses(attemptId: string): number[] {
+/** All living processes that carry the mark of an attempt, and of which. Those of other users cannot be seen. */
+export function attemptsOfProcesses(): { pid: number; attempt: string }[] {
   if (Deno.build.os !== "linux") return [];
-  const mark = `${ATTEMPT_MARK}=${attemptId}`;
-  const marked: number[] = [];
-  for (const pid of processIds()) {
-    if (readText(`/proc/${pid}/environ`)?.split("\0").includes(mark) && identify(pid)) {
-      marked.push(pid);
-    }
-  }
-  return marked;
+  const mark = `${ATTEMPT_MARK}=`;
+  return processIds().flatMap((pid) => {
+    const environment = readText(`/proc/${pid}/environ`)?.split("\0");
+    const marked = environment?.find((variable) => variable.startsWith(mark));
+    return marked && identify(pid) ? [{ pid, attempt: marked.slice(mark.length) }] : [];
+  });
+}
+
+/** All living processes that carry the mark of this attempt. */
+export function markedProcesses(attemptId: string): number[] {
+  return attemptsOfProcesses().filter(({ attempt }) => attempt === attemptId).map(({ pid }) => pid);
 }
 
 function processIds(): number[] {

@@ -1,5 +1,5 @@
-import { settle, workerOf } from "../job.ts";
-import type { HeldLease, NewWorker } from "../store/store.ts";
+import { cancelled, settle, workerOf } from "../job.ts";
+import { type HeldLease, type NewWorker, WHOLE_STORE } from "../store/store.ts";
 import { sleep } from "../system.ts";
 import { DeathWatch } from "./death.ts";
 import type { World } from "./supervisor.ts";
@@ -8,13 +8,16 @@ import type { World } from "./supervisor.ts";
 const LOOKS = 6;
 const LOOK_MS = 20;
 
+/** What a recovery works with. */
+export type RecoveryWorld = Pick<World, "store" | "system" | "processes" | "report">;
+
 /** Takes back the jobs of worker processes that have died, once nothing of their attempts is left. */
 export class Recovery {
-  readonly #world: World;
+  readonly #world: RecoveryWorld;
   readonly #me: string;
   readonly #deaths: DeathWatch;
 
-  constructor(world: World, me: Pick<NewWorker, "id" | "host">) {
+  constructor(world: RecoveryWorld, me: Pick<NewWorker, "id" | "host">) {
     this.#world = world;
     this.#me = me.id;
     this.#deaths = new DeathWatch(world.processes, me.host);
@@ -54,16 +57,20 @@ export class Recovery {
     }
     const now = system.now();
     const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
-    const { refused } = await store.turn({
+    const ifCancelled = cancelled(settlement, job.attempts);
+    const result = await store.turn({
       worker: this.#me,
-      settled: [{ lease, settlement }],
+      settled: [{ lease, job, settlement, ifCancelled }],
       output: [],
       started: [],
       idle: [],
+      scope: WHOLE_STORE,
+      lastQueue: null,
     }, now);
-    if (refused.length === 0) {
+    if (result.refused.length === 0) {
       const { id, attempts: attempt, workerId } = job;
-      report({ event: "recovered", job: id, attempt, worker: workerId!, state: settlement.state });
+      const { state } = result.cancelled.length > 0 ? ifCancelled : settlement;
+      report({ event: "recovered", job: id, attempt, worker: workerId!, state });
     }
     return true;
   }

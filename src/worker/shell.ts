@@ -1,3 +1,4 @@
+import { failPoint } from "../fail_point.ts";
 import type { Stream } from "../store/store.ts";
 import { LONGEST_TIMER_MS } from "../system.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
@@ -6,6 +7,8 @@ import type { End, Run, Shell } from "./protocol.ts";
 
 /** How long the output of processes that a job left behind is still read. */
 const LEFTOVER_OUTPUT_MS = 1000;
+/** The same where the command was told to end. */
+const LAST_WORDS_MS = 100;
 
 const READ_BYTES = 65_536;
 const SPARE_BUFFERS = 32;
@@ -22,14 +25,18 @@ export interface RunningCommand {
   stop(graceMs: number): void;
 }
 
-/** Starts `sh -c COMMAND`. Throws if it cannot be started. */
+/** Starts `sh -c COMMAND`, which may leave `stdin` unread. Throws if it cannot be started. */
 export function startCommand(
   run: Run,
   shell: Shell,
   output: OutputBuffer,
   onOutput: () => void,
+  stdin?: ReadableStream<Uint8Array>,
 ): RunningCommand {
-  const child = spawn(run, shell);
+  failPoint("before-spawn");
+  const child = spawn(run, shell, stdin ? "piped" : "null");
+  failPoint("after-spawn");
+  stdin?.pipeTo(child.stdin).catch(() => {});
   const shutdown = new GroupShutdown(child.pid);
   let stopped: "timed_out" | "interrupted" | undefined;
   const end = (why: NonNullable<typeof stopped>, graceMs: number) => {
@@ -53,7 +60,7 @@ export function startCommand(
     cancelTimeout();
     const end = stopped ? stopEnd(stopped, run) : exitEnd(status);
     await shutdown.finished;
-    if (open > 0) await settledWithin(read, LEFTOVER_OUTPUT_MS);
+    if (open > 0) await settledWithin(read, stopped ? LAST_WORDS_MS : LEFTOVER_OUTPUT_MS);
     signalGroup(child.pid, "SIGKILL");
     // A process that left the group may hold the pipes open for ever.
     if (open > 0) await Promise.all(readers.map(({ reader }) => reader.cancel().catch(() => {})));
@@ -62,8 +69,12 @@ export function startCommand(
   return { pid: child.pid, ended, stop: (graceMs) => end("interrupted", graceMs) };
 }
 
-function spawn({ command, cwd, env }: Run, { sh, setsid }: Shell): Deno.ChildProcess {
-  const piped = { cwd, env, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+function spawn(
+  { command, cwd, env }: Run,
+  { sh, setsid }: Shell,
+  stdin: "null" | "piped",
+): Deno.ChildProcess {
+  const piped = { cwd, env, stdin, stdout: "piped", stderr: "piped" } as const;
   const args = ["-c", command];
   return setsid === null
     ? new Deno.Command(sh, { ...piped, args, detached: true }).spawn()

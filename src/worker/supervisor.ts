@@ -1,13 +1,23 @@
+import { failPoint } from "../fail_point.ts";
 import { newId } from "../ids.ts";
 import type { Settings } from "../settings.ts";
 import { mayPass } from "../store/sqlite_errors.ts";
-import type { NewWorker, Outlook, Store } from "../store/store.ts";
+import {
+  type NewWorker,
+  type Outlook,
+  type Scope,
+  type Store,
+  WHOLE_STORE,
+} from "../store/store.ts";
 import { sleep, type System } from "../system.ts";
 import { Attempts } from "./attempts.ts";
 import type { WorkerEvent } from "./events.ts";
 import type { Runner, RunnerEvents } from "./pool.ts";
 import type { Processes } from "./processes.ts";
+import { HookRunner } from "./hook_runner.ts";
+import type { Hooks } from "./hooks.ts";
 import { Recovery } from "./recovery.ts";
+import { Scheduler } from "./scheduler.ts";
 import { Wake } from "./wake.ts";
 
 /** How often a worker process looks after itself, the store and the other workers. */
@@ -18,6 +28,8 @@ const OBEY_MS = 50;
 const RETRY_STORE_MS = 200;
 /** A thread that is asked and has not answered by the next time is replaced. */
 const CHECK_THREADS_MS = 10_000;
+/** What was killed takes a moment to be gone, and an end may wait for that. */
+const LEFTOVER_LOOK_MS = 20;
 /** How long commands may take to end when the worker process itself cannot go on. */
 const ABANDON_MS = 3000;
 const PRUNE_EVERY_MS = 60_000;
@@ -31,13 +43,16 @@ export interface World {
   system: System;
   processes: Processes;
   runner: (events: RunnerEvents) => Runner;
+  hooks: Pick<Hooks, "run" | "finished" | "end">;
   report: (event: WorkerEvent) => void;
   /** Calls `onRing` when there may be work, until it is disposed of. */
   listen: (onRing: () => void) => Disposable;
 }
 
 export interface SupervisorOptions {
-  worker: Omit<NewWorker, "leaseMs">;
+  worker: Omit<NewWorker, "leaseMs" | "queues">;
+  /** Which jobs to take, instead of all. */
+  scope?: Scope;
   /** Each executor ends after so many attempts. */
   limit?: number;
   /** Instead of the setting poll_interval. */
@@ -58,10 +73,14 @@ export class Supervisor {
   readonly #wake: Wake;
   readonly #attempts: Attempts;
   readonly #recovery: Recovery;
+  readonly #scheduler: Scheduler;
+  readonly #hooks: HookRunner;
+  readonly #scope: Scope;
 
   #settings!: Settings;
   #outlook: Outlook = { claimable: true, nextDueAt: null, unfinished: 1 };
   #stopping: "graceful" | "force" | null = null;
+  #lastQueue: string | null = null;
   #changes = -1;
   #mustObey = false;
   #failingSince: number | null = null;
@@ -77,13 +96,23 @@ export class Supervisor {
   #checkAt = 0;
 
   constructor(world: World, options: SupervisorOptions) {
-    const { limit, verbose, worker } = options;
-    this.#world = world;
+    const { limit, verbose, worker, scope = WHOLE_STORE } = options;
     this.#options = options;
+    this.#scope = scope;
+    this.#hooks = new HookRunner(world, () => this.#settings);
+    this.#world = {
+      ...world,
+      report: (event) => {
+        world.report(event);
+        this.#hooks.told(event);
+      },
+    };
     this.#wake = new Wake(world.system);
-    this.#recovery = new Recovery(world, worker);
+    this.#recovery = new Recovery(this.#world, worker);
+    this.#scheduler = new Scheduler(this.#world, worker.id);
     const { count } = worker;
-    this.#attempts = new Attempts(world, { count, limit, verbose }, () => this.#wake.raise());
+    const wake = () => this.#wake.raise();
+    this.#attempts = new Attempts(this.#world, { count, limit, verbose }, wake);
   }
 
   /** Works until it is told to stop, or has done what it was started for. */
@@ -99,12 +128,14 @@ export class Supervisor {
         await this.#step();
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
+      await this.#finishHooks();
       await this.#insist(() => store.deregister(id));
     } catch (error) {
       await this.#abandon();
       throw error;
     } finally {
       this.#attempts.close();
+      this.#hooks.end();
     }
     report({ event: "stopped", worker: id });
   }
@@ -118,8 +149,10 @@ export class Supervisor {
       running: this.#attempts.running,
       force: this.#stopping === "force",
     });
-    if (this.#stopping === "force") this.#attempts.end();
-    else this.#forceAt = this.#world.system.monotonic() + this.#settings.shutdown_grace;
+    if (this.#stopping === "force") {
+      this.#attempts.end();
+      this.#hooks.end();
+    } else this.#forceAt = this.#world.system.monotonic() + this.#settings.shutdown_grace;
     this.#wake.raise();
   }
 
@@ -127,6 +160,11 @@ export class Supervisor {
     if (!this.#attempts.isEmpty) return false;
     if (this.#stopping || this.#attempts.idle.length === 0) return true;
     return this.#options.drain === true && this.#outlook.unfinished === 0;
+  }
+
+  async #finishHooks() {
+    using patience = this.#world.system.timer(this.#settings.shutdown_grace);
+    await Promise.race([this.#hooks.finished(), patience.over]);
   }
 
   // A job must not outlive its worker unseen, not even one whose store is gone.
@@ -145,6 +183,8 @@ export class Supervisor {
     const now = system.monotonic();
     const due = [this.#upkeepAt, this.#forceAt, this.#pruneAt, this.#attempts.nextRecordAt()];
     if (this.#mustObey) due.push(this.#obeyAt);
+    if (!this.#attempts.isQuiet) due.push(now + LEFTOVER_LOOK_MS);
+    if (this.#mayTick()) due.push(now + Math.max(0, this.#scheduler.nextTickAt - system.now()));
     if (this.#wantsJobs()) {
       due.push(this.#pollAt);
       const { nextDueAt } = this.#outlook;
@@ -155,6 +195,10 @@ export class Supervisor {
 
   #wantsJobs(): boolean {
     return this.#attempts.idle.length > 0 && this.#stopping === null;
+  }
+
+  #mayTick(): boolean {
+    return this.#scope.only === null && this.#stopping === null;
   }
 
   async #step() {
@@ -169,6 +213,10 @@ export class Supervisor {
       if (now >= this.#upkeepAt) await this.#upkeep(now);
       if (this.#mustObey && now >= this.#obeyAt) await this.#obey(now);
       if (now >= this.#pruneAt) await this.#prune(now);
+      if (this.#mayTick() && this.#scheduler.nextTickAt <= system.now()) {
+        await this.#scheduler.tick(this.#settings);
+        this.#pollAt = 0;
+      }
       await this.#turn(now, changed);
       this.#failingSince = null;
     } catch (error) {
@@ -192,7 +240,7 @@ export class Supervisor {
     const looks = wants && (changed || this.#isDue() || now >= this.#pollAt);
     if (looks) {
       this.#pollAt = now + (this.#options.pollMs ?? this.#settings.poll_interval);
-      this.#outlook = await store.outlook(system.now());
+      this.#outlook = await store.outlook(this.#scope, system.now());
     }
     const wallNow = system.now();
     const batch = this.#attempts.collect(wallNow);
@@ -202,12 +250,21 @@ export class Supervisor {
       worker: this.#options.worker.id,
       ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
       idle: wants ? this.#attempts.idle.map((executor) => ({ executor, token: newId(20) })) : [],
+      scope: this.#scope,
+      lastQueue: this.#lastQueue,
     }, wallNow);
     this.#unsynced = true;
+    if (batch?.settled.length) failPoint("after-settle");
+    if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
+    this.#lastQueue = result.claimed.at(-1)?.job.queue ?? this.#lastQueue;
     if (this.#stopping === "force") this.#attempts.end();
-    if (this.#wantsJobs()) this.#outlook = await store.outlook(system.now());
+    if (this.#wantsJobs()) this.#outlook = await store.outlook(this.#scope, system.now());
+    const isLast = this.#scope.only === null && this.#outlook.unfinished === 0;
+    if (batch?.settled.length && this.#attempts.isEmpty && isLast) {
+      this.#hooks.idle();
+    }
   }
 
   #isDue(): boolean {
@@ -246,10 +303,13 @@ export class Supervisor {
     const { store } = this.#world;
     this.#mustObey = false;
     this.#obeyAt = now + OBEY_MS;
-    const { lease } = this.#settings;
+    const { lease, retention } = this.#settings;
     this.#settings = await store.settings();
+    if (this.#settings.retention !== retention) this.#pruneAt = now;
     // The others judge this process by the lease that it has told them.
     if (this.#settings.lease !== lease) await this.#renew(now);
+    this.#attempts.cancel(await store.cancelRequests());
+    await this.#scheduler.refresh();
     const me = (await store.workers()).find(({ id }) => id === this.#options.worker.id);
     if (me?.stop === "force" || (me?.stop === "graceful" && this.#stopping === null)) {
       this.stop(me.stop === "force");
@@ -271,7 +331,9 @@ export class Supervisor {
 
   async #register() {
     const { store, system } = this.#world;
-    const worker = { ...this.#options.worker, leaseMs: this.#settings.lease };
+    // Whoever is there for one job serves no queue.
+    const queues = this.#scope.only === null ? this.#scope.queues : [];
+    const worker = { ...this.#options.worker, queues, leaseMs: this.#settings.lease };
     await store.register(worker, system.now());
     this.#renewedAt = system.monotonic();
   }
@@ -307,7 +369,6 @@ export class Supervisor {
     if (retention === null) return;
     const { store, system } = this.#world;
     // In small steps, so that nobody waits long for the store.
-    const pruned = await store.prune(system.now() - retention, PRUNED_AT_ONCE);
-    if (pruned === PRUNED_AT_ONCE) this.#pruneAt = now;
+    if (await store.prune(system.now() - retention, PRUNED_AT_ONCE)) this.#pruneAt = now;
   }
 }

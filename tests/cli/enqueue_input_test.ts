@@ -1,10 +1,11 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { readEnqueueInput } from "../../src/cli/enqueue_input.ts";
+import { type EnqueueInput, readEnqueueInput } from "../../src/cli/enqueue_input.ts";
 import { UserError } from "../../src/errors.ts";
 import type { JobRequest, Surroundings } from "../../src/job_request.ts";
 
 const AROUND: Surroundings = {
   folder: "/home/me",
+  now: Date.UTC(2030, 0, 2, 3, 4, 5),
   env: () => undefined,
 };
 
@@ -123,15 +124,15 @@ Deno.test("broken JSON is an error, not a command", async () => {
 Deno.test("standard input and a file may hold one object, an array, or JSON lines", async () => {
   const [a, b] = ['{"id":"a","command":"1"}', '{"id":"b","command":"2"}'];
   const requests = [{ id: "a", command: "1" }, { id: "b", command: "2" }];
-  const cases: [string, { requests: JobRequest[]; many: boolean }][] = [
+  const cases: [string, EnqueueInput][] = [
     [a, { requests: requests.slice(0, 1), many: false }],
     [` \n${a}\n`, { requests: requests.slice(0, 1), many: false }],
     [`[${a},${b}]`, { requests, many: true }],
     [`[${a}]`, { requests: requests.slice(0, 1), many: true }],
-    [`${a}\n${b}`, { requests, many: true }],
-    [`${a}\n\n  \n${b}\n`, { requests, many: true }],
-    [`${a}\r\n${b}\r\n`, { requests, many: true }],
-    [`\ufeff${a}\n${b}\n`, { requests, many: true }],
+    [`${a}\n${b}`, { requests, many: true, lines: [1, 2] }],
+    [`${a}\n\n  \n${b}\n`, { requests, many: true, lines: [1, 4] }],
+    [`${a}\r\n${b}\r\n`, { requests, many: true, lines: [1, 2] }],
+    [`\ufeff${a}\n${b}\n`, { requests, many: true, lines: [1, 2] }],
   ];
   for (const [text, input] of cases) {
     for (
@@ -161,6 +162,26 @@ Deno.test("an error in many jobs names the line, or the place in the array", asy
   await assertRefused(["@-"], `${good}\n5\n`, "In line 2", "expected an object");
   await assertRefused(["@-"], `[${good},{"command":""}]`, "In job 2", "empty command");
   await assertRefused(["@-"], `[${good},null]`, "In job 2", "expected an object");
+});
+
+Deno.test("what is wrong with the new keys of a job is reported with its line as well", async () => {
+  const good = '{"command":"ls"}';
+  const cases: [string, string][] = [
+    ['{"command":"ls","priority":"high"}', "Cannot set priority"],
+    ['{"command":"ls","run_at":"soon"}', "Cannot set run_at"],
+    ['{"command":"ls","tags":["a b"]}', "Cannot use tags"],
+  ];
+  for (const [bad, message] of cases) {
+    await assertRefused(["@-"], `${good}\n${bad}\n${good}`, "In line 2", message);
+    await assertRefused(["@-"], `[${good},${good},${bad}]`, "In job 3", message);
+  }
+});
+
+Deno.test("a time of a job counts from the moment of the enqueue, wherever the job was read", async () => {
+  const job = '{"command":"ls","run_at":"+10m"}';
+  const runAt = AROUND.now + 600_000;
+  assertEquals((await read([job])).requests, [{ command: "ls", runAt }]);
+  assertEquals(await readStdin(`${job}\n${job}`), [1, 2].map(() => ({ command: "ls", runAt })));
 });
 
 Deno.test("an input without a job is an error", async () => {

@@ -3,7 +3,7 @@ import { lastLines, outputPieces, type Piece, pieceJson, tail } from "../../src/
 import { openStoreIfAny } from "../../src/store/open.ts";
 import type { OutputChunk, Store, Stream } from "../../src/store/store.ts";
 import { between, seeded } from "../helpers/random.ts";
-import { claimOne, newJob, tempFolder, turnOf } from "../helpers/store.ts";
+import { by, claimOne, newJob, tempFolder, turnOf } from "../helpers/store.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -35,7 +35,7 @@ function textOf(pieces: Piece[]): string {
 async function storeWith(chunks: OutputChunk[]): Promise<{ store: Store; attempt: number }> {
   using folder = tempFolder();
   const store = await openStoreIfAny(folder.file("none.db"));
-  await store.enqueue([newJob()], 0);
+  await store.enqueue([newJob()], by(0));
   const { lease } = await claimOne(store);
   await store.turn(turnOf({ output: [{ lease, chunks, discard: null }] }), 0);
   return { store, attempt: lease.attempt };

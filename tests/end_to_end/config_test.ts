@@ -7,18 +7,25 @@ const INITIAL = {
   backoff_max: 300,
   backoff_jitter: 0,
   timeout: null,
+  ok_codes: [],
+  fatal_codes: [],
+  snooze: null,
   lease: 30,
   kill_grace: 5,
   shutdown_grace: 30,
   poll_interval: 1,
   output_limit: 10_485_760,
   retention: "30d",
+  hook_completed: null,
+  hook_dead: null,
+  hook_idle: null,
   durability: "full",
 };
 
 Deno.test("config get shows every setting as key=value, and makes no store", async () => {
   await using cli = new Cli();
-  const lines = Object.entries(INITIAL).map(([key, value]) => `${key}=${value ?? "none"}`);
+  const text = (value: unknown) => String(value ?? "none") || "none";
+  const lines = Object.entries(INITIAL).map(([key, value]) => `${key}=${text(value)}`);
   assertEquals((await cli.ok("config", "get")).split("\n").sort(), lines.sort());
   assertEquals(await cli.ok("config", "list"), await cli.ok("config", "get"));
   assertEquals(await cli.json("config", "get"), INITIAL);
@@ -34,12 +41,18 @@ Deno.test("config set changes each setting, and config unset brings the initial 
     backoff_max: ["10m", 600],
     backoff_jitter: ["0.25", 0.25],
     timeout: ["15m", 900],
+    ok_codes: ["3, 4,3", [3, 4]],
+    fatal_codes: ["2", [2]],
+    snooze: ["1m", 60],
     lease: ["10", 10],
     kill_grace: ["500ms", 0.5],
     shutdown_grace: ["1m30s", 90],
     poll_interval: ["250ms", 0.25],
     output_limit: ["65536", 65_536],
     retention: ["7d", "7d"],
+    hook_completed: ["true", "true"],
+    hook_dead: ["notify 'a  b' >&2", "notify 'a  b' >&2"],
+    hook_idle: ["false", "false"],
     durability: ["normal", "normal"],
   };
   assertEquals(Object.keys(changes).sort(), Object.keys(INITIAL).sort());
@@ -65,6 +78,17 @@ Deno.test("config set max-retries -1 says what is accepted, not that -1 is no op
   const { code, stdout, stderr } = await cli.run(["config", "set", "max-retries", "-1"]);
   assertEquals([code, stdout], [2, ""]);
   assertMatch(stderr, /^Cannot set config max_retries to "-1": expected a whole number from 0 to /);
+});
+
+Deno.test("a hook of several lines is one line in config get, and nothing in it acts on the terminal", async () => {
+  await using cli = new Cli();
+  const hook = "echo one\necho '\x1b[31mtwo'";
+  const lines = [await cli.ok("config", "set", "hook_dead", hook)];
+  lines.push(...(await cli.ok("config", "get")).split("\n"));
+  assertEquals(lines.length, 1 + Object.keys(INITIAL).length);
+  // deno-lint-ignore no-control-regex -- that is the point
+  for (const line of lines) assert(!/[\x00-\x1f]/.test(line), JSON.stringify(line));
+  assertEquals((await cli.json("config", "get")).hook_dead, hook, "JSON has the text itself");
 });
 
 Deno.test("a job keeps the settings of the moment it was enqueued", async () => {

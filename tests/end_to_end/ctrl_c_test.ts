@@ -74,6 +74,7 @@ Deno.test({
   async fn() {
     await using cli = new Cli();
     await cli.ok("enqueue", "--id", "long", `echo ${"x".repeat(300)}`);
+    await cli.ok("queue", "pause", "default", "--reason", "y".repeat(300));
     const page = async (args: string[], env: Record<string, string> = {}) => {
       const options = { env: { TERM: "xterm", ...env } };
       return (await cli.spawnOnTerminal(args, "", options).result).stdout;
@@ -88,5 +89,10 @@ Deno.test({
     const list = await page(["list", "--no-color"]);
     for (const line of list.split("\r\n")) assert(line.length <= 80, line);
     assertStringIncludes(list, "x…");
+    assertStringIncludes(list, "y…");
+    for (const line of (await page(["queue", "list"])).split("\r\n")) {
+      // deno-lint-ignore no-control-regex -- that is the point
+      assert(line.replace(/\x1b\[\d+m/g, "").length <= 80, line);
+    }
   },
 });

@@ -3,7 +3,8 @@ import { Cli } from "../helpers/cli.ts";
 
 const JOB_KEYS =
   "id command state queue priority attempts max_retries backoff_base timeout_ms cwd run_at " +
-  "created_at updated_at started_at finished_at exit_code signal last_error worker_id tags";
+  "created_at updated_at started_at finished_at exit_code signal last_error worker_id tags key " +
+  "schedule";
 const ATTEMPT_KEYS = "attempt outcome worker_id started_at finished_at exit_code signal error";
 const WORKER_KEYS = "id host pid count started_at heartbeat_at running";
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -21,8 +22,11 @@ async function storeWithAllStates() {
     { id: "retrying", command: "exit 4", backoff_base: 1000 },
     { id: "running", command: "echo x > started; while :; do sleep 0.05; done" },
     { id: "waiting", command: "true" },
+    { id: "following", command: "true", after: "running" },
+    { id: "unwanted", command: "true" },
   ];
   await cli.run(["enqueue", "@-"], { stdin: JSON.stringify(jobs) });
+  await cli.ok("cancel", "unwanted");
   const worker = await cli.startWorker();
   await cli.linesOnce("started", 1);
   return { cli, worker };
@@ -33,7 +37,7 @@ Deno.test("status and list show jobs in every state", async () => {
   await using _ = cli;
   const status = await cli.json("status");
   assertEquals(status.jobs, {
-    ...{ pending: 1, processing: 1, completed: 1, failed: 1, dead: 1, cancelled: 0 },
+    ...{ pending: 1, processing: 1, completed: 1, failed: 1, dead: 1, cancelled: 1, blocked: 1 },
   });
   const [shown, ...others] = status.workers;
   assertEquals(others, []);
@@ -51,11 +55,12 @@ Deno.test("status and list show jobs in every state", async () => {
       failed: "retrying",
       dead: "dying",
       Dead: "dying",
+      cancelled: "unwanted",
+      blocked: "following",
     })
   ) {
     assertEquals(idsOf(await cli.json("list", "--state", state)), [id], state);
   }
-  assertEquals(await cli.json("list", "-s", "cancelled"), []);
 
   const page = await cli.ok("status");
   assertMatch(page, /^processing +1$/m);
@@ -79,7 +84,7 @@ Deno.test("list --json and show --json have the documented keys and values", asy
     ...{ attempts: 0, max_retries: 3, backoff_base: 2, timeout_ms: 5000, cwd: cli.folder },
     ...{ run_at: fresh.created_at, created_at: fresh.created_at, updated_at: fresh.created_at },
     ...{ started_at: null, finished_at: null, exit_code: null, signal: null, last_error: null },
-    ...{ worker_id: null, tags: [] },
+    ...{ worker_id: null, tags: [], key: null, schedule: null },
   });
   assertEquals((await cli.show("fresh")).waits_for, "no worker is running");
 

@@ -35,6 +35,9 @@ export interface ShownJob {
   timeout_ms: number | null;
   cwd: string;
   run_at: string;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
   exit_code: number | null;
   signal: string | null;
   last_error: string | null;
@@ -60,6 +63,17 @@ export interface ShownEvent extends Record<string, unknown> {
   event: string;
   job?: string;
   attempt?: number;
+}
+
+/** An event of the history as `events --json` prints it. */
+export interface PastEvent {
+  seq: number;
+  at: string;
+  event: string;
+  job: string | null;
+  attempt: number | null;
+  cause: string | null;
+  actor: string;
 }
 
 /** The command line on a store and in a folder of its own. Disposing of it ends what it started. */
@@ -90,6 +104,18 @@ export class Cli implements AsyncDisposable {
     return await this.json("show", id);
   }
 
+  /** Enqueues jobs as JSON describes them, all of them at once. */
+  async enqueue(...jobs: ({ command: string } & Record<string, unknown>)[]): Promise<void> {
+    const { code, stderr } = await this.run(["enqueue", "@-"], { stdin: JSON.stringify(jobs) });
+    assertEquals(code, 0, stderr);
+  }
+
+  /** The events of the history, or those of one job. */
+  async history(job?: string): Promise<PastEvent[]> {
+    return jsonLines(await this.ok("events", "--json"))
+      .filter((event: PastEvent) => job === undefined || event.job === job);
+  }
+
   /** Every job in the store, as text that can be compared. */
   async listing(): Promise<string> {
     return await this.ok("list", "--json", "--limit", "0");
@@ -118,6 +144,19 @@ export class Cli implements AsyncDisposable {
     const command = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
     const script = ["-q", "-e", "-c", `stty cols 80; exec ${command}`, "/dev/null"];
     return this.spawnProgram("script", script, { ...options, stdin: keys });
+  }
+
+  /** Runs a command on a terminal, and types a line there once it has asked a question. */
+  async answer(args: readonly string[], line: string): Promise<Result> {
+    const asked = Promise.withResolvers<void>();
+    async function* keys() {
+      await asked.promise;
+      yield `${line}\n`;
+    }
+    const terminal = this.spawnOnTerminal(args, keys());
+    await waitUntil(() => terminal.ended || /\? \S*$/.test(terminal.stdout.trim()), "the question");
+    asked.resolve();
+    return await terminal.result;
   }
 
   /** Starts any program with the environment that the command line gets. */
@@ -207,8 +246,7 @@ export class Child {
 
   /** The events of a worker process so far. */
   get events(): ShownEvent[] {
-    const complete = this.stdout.split("\n").slice(0, -1);
-    return complete.map((line) => JSON.parse(line));
+    return jsonLines(this.stdout.slice(0, this.stdout.lastIndexOf("\n") + 1));
   }
 
   /** Resolves with the first event of that name (and job, and attempt) once it has been reported. */
@@ -267,6 +305,12 @@ export function lives(pid: number | string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What a command printed as JSON lines. */
+// deno-lint-ignore no-explicit-any -- every caller knows what it asked for
+export function jsonLines(text: string): any[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
 /** Milliseconds from one instant of JSON to another. */

@@ -1,7 +1,18 @@
 import { join } from "@std/path";
 import { newId } from "../../src/ids.ts";
-import { type NewJob, type Outcome, settle } from "../../src/job.ts";
-import type { Claim, Lease, NewWorker, Store, Turn, TurnResult } from "../../src/store/store.ts";
+import { cancelled, type NewJob, type Outcome, settle } from "../../src/job.ts";
+import type { StoreFile } from "../../src/store/sqlite.ts";
+import {
+  type By,
+  type Claim,
+  type Ended,
+  type Lease,
+  type NewWorker,
+  type Store,
+  type Turn,
+  type TurnResult,
+  WHOLE_STORE,
+} from "../../src/store/store.ts";
 
 export interface TempFolder extends Disposable {
   readonly path: string;
@@ -19,18 +30,35 @@ export function tempFolder(): TempFolder {
   };
 }
 
+/** The file of a store that wakes nobody and is not to be copied. */
+export function silentFile(path: string): StoreFile {
+  const silent = { ring() {} };
+  return { path, verify() {}, copyTo() {}, wake: silent, news: silent };
+}
+
 /** A job as `enqueue` would hand it to the store, but for what is said. */
 export function newJob(said: Partial<NewJob> = {}): NewJob {
   return {
     id: newId(),
     command: "true",
+    queue: "default",
+    priority: 0,
     maxRetries: 3,
     backoffBase: 2,
     backoffMaxMs: 300_000,
     backoffJitter: 0,
     timeoutMs: null,
+    okCodes: [],
+    fatalCodes: [],
+    snoozeMs: null,
     cwd: "/",
     env: {},
+    tags: [],
+    key: null,
+    ifExists: "error",
+    schedule: null,
+    runAt: null,
+    after: [],
     ...said,
   };
 }
@@ -43,6 +71,7 @@ export function newWorker(said: Partial<NewWorker> = {}): NewWorker {
     machine: "boot-1 pid:[1]",
     process: { pid: 4711, startedAt: "1000" },
     count: 1,
+    queues: null,
     leaseMs: 30_000,
     ...said,
   };
@@ -50,7 +79,31 @@ export function newWorker(said: Partial<NewWorker> = {}): NewWorker {
 
 /** A turn in which nothing happens, but for what is said. */
 export function turnOf(said: Partial<Turn> = {}): Turn {
-  return { worker: "worker", settled: [], output: [], started: [], idle: [], ...said };
+  return {
+    worker: "worker",
+    settled: [],
+    output: [],
+    started: [],
+    idle: [],
+    scope: WHOLE_STORE,
+    lastQueue: null,
+    ...said,
+  };
+}
+
+/** Something that is done at `now`. */
+export function by(now = 0, actor = "tester"): By {
+  return { now, actor };
+}
+
+/** The end of a claimed attempt, by the rules. */
+export function ended(
+  { lease, job }: Pick<Claim, "lease" | "job">,
+  outcome: Outcome,
+  now = 0,
+): Ended {
+  const settlement = settle(job, outcome, { now, random: 0 });
+  return { lease, job, settlement, ifCancelled: cancelled(settlement, job.attempts) };
 }
 
 /** Claims jobs for `idle` executors, numbered from 1. */
@@ -72,12 +125,11 @@ export async function claimOne(store: Store, now = 0): Promise<Claim> {
 /** Ends a claimed attempt, by the rules. */
 export async function end(
   store: Store,
-  { lease, job }: Claim,
+  claim: Pick<Claim, "lease" | "job">,
   outcome: Outcome,
   now = 0,
 ): Promise<TurnResult> {
-  const settlement = settle(job, outcome, { now, random: 0 });
-  return await store.turn(turnOf({ settled: [{ lease, settlement }] }), now);
+  return await store.turn(turnOf({ settled: [ended(claim, outcome, now)] }), now);
 }
 
 /** The same lease in other hands: somebody whose token is not the one that the job carries. */

@@ -1,10 +1,12 @@
-import type { ProcessId, Store } from "../../src/store/store.ts";
+import { operationFailed } from "../../src/errors.ts";
+import type { ProcessId, Store, Turn } from "../../src/store/store.ts";
 import type { System, Timer } from "../../src/system.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
+import type { Hook } from "../../src/worker/hooks.ts";
 import type { Runner, RunnerEvents } from "../../src/worker/pool.ts";
 import type { Processes } from "../../src/worker/processes.ts";
 import type { Run } from "../../src/worker/protocol.ts";
-import { Supervisor, type SupervisorOptions } from "../../src/worker/supervisor.ts";
+import { Supervisor, type SupervisorOptions, type World } from "../../src/worker/supervisor.ts";
 
 /** A clock that stands still until it is advanced. */
 export class FakeSystem implements System {
@@ -131,12 +133,21 @@ export interface WorldOptions extends Partial<Omit<SupervisorOptions, "worker">>
   count?: number;
   system?: FakeSystem;
   processes?: FakeProcesses;
+  /** Instead of such that are only put on record. */
+  hooks?: World["hooks"];
 }
 
 /** A supervisor in a world of its own, running from the start. */
 export function startSupervisor(store: Store, options: WorldOptions = {}) {
   const { id = "w", pid = 1, count = 1, ...rest } = options;
-  const { system = new FakeSystem(), processes = new FakeProcesses(), ...more } = rest;
+  const hooks: Hook[] = [];
+  const recorded = { run: (hook: Hook) => hooks.push(hook), finished: () => Promise.resolve() };
+  const {
+    system = new FakeSystem(),
+    processes = new FakeProcesses(),
+    hooks: ownHooks = { ...recorded, end() {} },
+    ...more
+  } = rest;
   const runner = new ScriptedRunner();
   const events: WorkerEvent[] = [];
   let onRing = () => {};
@@ -145,6 +156,7 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
     system,
     processes,
     runner: (events) => runner.attach(events),
+    hooks: ownHooks,
     report: (event) => events.push(event),
     listen(callback) {
       onRing = callback;
@@ -168,9 +180,29 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
     processes,
     runner,
     events,
+    hooks,
     finished,
     isDone: () => done,
     /** Another process says that there may be work. */
     ring: () => onRing(),
   };
+}
+
+/** The store, with every turn that is taken put on record, and failing as long as `fails` says so. */
+export function observed(store: Store, { fails = () => false }: { fails?: () => boolean } = {}) {
+  const turns: Turn[] = [];
+  const proxy = new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        if (fails() && name !== "changes" && name !== "verify") {
+          throw operationFailed("The store is busy", new Error("database is locked"));
+        }
+        if (name === "turn") turns.push(args[0] as Turn);
+        return value.apply(target, args);
+      };
+    },
+  });
+  return { store: proxy, turns };
 }

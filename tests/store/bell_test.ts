@@ -1,24 +1,105 @@
+import { Database } from "@db/sqlite";
 import { assertEquals } from "@std/assert";
-import { listenForBell, ringBell } from "../../src/store/bell.ts";
+import { Bell, listenForBell } from "../../src/store/bell.ts";
 import { openStore } from "../../src/store/open.ts";
-import type { Store } from "../../src/store/store.ts";
-import { newJob, tempFolder } from "../helpers/store.ts";
+import { SqliteStore } from "../../src/store/sqlite.ts";
+import type { NewSchedule, Store } from "../../src/store/store.ts";
+import { by, claimOne, ended, newJob, silentFile, tempFolder, turnOf } from "../helpers/store.ts";
 
-const RINGS: Record<string, (store: Store) => Promise<unknown>> = {
-  "enqueue()": (store) => store.enqueue([newJob()], 0),
-  "retryDead()": (store) => store.retryDead("all", 0),
-  "changeSetting()": (store) => store.changeSetting("max_retries", 5),
-  "requestStop()": (store) => store.requestStop("graceful"),
+const SCHEDULE: NewSchedule = {
+  ...{ name: "s", cron: "* * * * *", timeZone: "UTC", missed: "one", request: "{}", nextAt: 1 },
 };
 
-for (const [name, act] of Object.entries(RINGS)) {
-  Deno.test(`${name} wakes whoever listens to the store`, async () => {
+/** Something to be done, after what has to be done before. */
+interface Act {
+  before?: (store: Store) => Promise<unknown>;
+  act: (store: Store) => Promise<unknown>;
+  rings: { wake: boolean; news: boolean };
+}
+
+const BOTH = { wake: true, news: true };
+const NEWS = { wake: false, news: true };
+const NEITHER = { wake: false, news: false };
+
+const ACTS: Record<string, Act> = {
+  "enqueue()": { act: (store) => store.enqueue([newJob()], by()), rings: BOTH },
+  "retry()": { act: (store) => store.retry({ filter: {} }, ["dead"], by()), rings: BOTH },
+  "cancel()": { act: (store) => store.cancel({ filter: {} }, { force: true }, by()), rings: BOTH },
+  "remove()": { act: (store) => store.remove({ filter: {} }, ["dead"], by()), rings: BOTH },
+  "changeQueue()": { act: (store) => store.changeQueue("q", { paused: null }, by()), rings: BOTH },
+  "addSchedule()": { act: (store) => store.addSchedule(SCHEDULE, by()), rings: BOTH },
+  "pauseSchedule()": {
+    before: (store) => store.addSchedule(SCHEDULE, by()),
+    act: (store) => store.pauseSchedule("s", { paused: false, nextAt: 5 }, by()),
+    rings: BOTH,
+  },
+  "changeSetting()": { act: (store) => store.changeSetting("max_retries", 5), rings: BOTH },
+  "requestStop()": { act: (store) => store.requestStop("graceful"), rings: BOTH },
+  "a turn that settles a job": {
+    before: (store) => store.enqueue([newJob()], by()),
+    act: (store) => settleOne(store),
+    rings: NEWS,
+  },
+  "a turn that releases another job": {
+    before: (store) =>
+      store.enqueue(
+        [newJob({ id: "first" }), newJob({ after: [{ id: "first", anyEnd: false }] })],
+        by(),
+      ),
+    act: (store) => settleOne(store),
+    rings: BOTH,
+  },
+  "a turn that may make room in a queue with a limit": {
+    before: async (store) => {
+      await store.changeQueue("default", { maxRunning: 1 }, by());
+      await store.enqueue([newJob()], by());
+    },
+    act: (store) => settleOne(store),
+    rings: BOTH,
+  },
+  "a claim": {
+    before: (store) => store.enqueue([newJob()], by()),
+    act: (store) => claimOne(store),
+    rings: NEITHER,
+  },
+  "a look": { act: (store) => store.list({}, 10), rings: NEITHER },
+  "a renewal": { act: (store) => store.renew("w", 1000, 0), rings: NEITHER },
+};
+
+async function settleOne(store: Store) {
+  const [held] = await store.leases();
+  const claimed = held ?? await claimOne(store);
+  await store.turn(turnOf({ settled: [ended(claimed, { kind: "exited", code: 0 })] }), 0);
+}
+
+for (const [name, { before, act, rings }] of Object.entries(ACTS)) {
+  const heard = [...rings.wake ? ["workers"] : [], ...rings.news ? ["people"] : []];
+  Deno.test(`${name} wakes ${heard.join(" and ") || "nobody"} that wait`, async () => {
+    using folder = tempFolder();
+    const path = folder.file("queue.db");
+    {
+      using store = await openStore(path);
+      await before?.(store);
+    }
+    const rang = { wake: false, news: false };
+    using store = new SqliteStore(new Database(path, { int64: true }), {
+      ...silentFile(path),
+      wake: { ring: () => rang.wake = true },
+      news: { ring: () => rang.news = true },
+    });
+    await act(store);
+    assertEquals(rang, rings);
+  });
+}
+
+for (const bell of ["wake", "news"] as const) {
+  Deno.test(`the bell ${bell} reaches whoever listens for it, in another store too`, async () => {
     using folder = tempFolder();
     const path = folder.file("queue.db");
     using store = await openStore(path);
     const { promise: woken, resolve } = Promise.withResolvers<void>();
-    using _ = listenForBell(path, resolve);
-    await act(store);
+    using _ = listenForBell(path, bell, resolve);
+    await store.enqueue([newJob()], by());
     await woken; // or the test never ends
   });
 }
@@ -26,19 +107,20 @@ for (const [name, act] of Object.entries(RINGS)) {
 Deno.test("ringing where nobody has ever listened leaves nothing behind", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
-  ringBell(path);
+  new Bell(path, "wake").ring();
   (await openStore(path))[Symbol.dispose]();
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["queue.db"]);
 });
 
 Deno.test("listening is private to the owner of the store", () => {
   using folder = tempFolder();
-  using _ = listenForBell(folder.file("queue.db"), () => {});
+  Deno.writeTextFileSync(folder.file("queue.db"), "");
+  using _ = listenForBell(folder.file("queue.db"), "wake", () => {});
   assertEquals(Deno.statSync(folder.file("queue.db-wake")).mode! & 0o777, 0o600);
 });
 
 Deno.test("listening where nothing can be written does no harm", () => {
   using folder = tempFolder();
-  using _ = listenForBell(folder.file("no/such/folder/queue.db"), () => {});
+  using _ = listenForBell(folder.file("no/such/folder/queue.db"), "wake", () => {});
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });

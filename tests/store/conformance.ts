@@ -7,39 +7,44 @@ import {
 } from "@std/assert";
 import { UserError } from "../../src/errors.ts";
 import { newId } from "../../src/ids.ts";
-import {
-  JOB_STATES,
-  type JobState,
-  type NewJob,
-  type Outcome,
-  settle,
-  type Settlement,
-} from "../../src/job.ts";
+import { JOB_STATES, type JobState, type NewJob, type Outcome, settle } from "../../src/job.ts";
 import { settingsFrom } from "../../src/settings.ts";
-import type { Claim, JobCounts, OutputChunk, Store } from "../../src/store/store.ts";
-import { between, seeded } from "../helpers/random.ts";
-import { claim, claimOne, end, newJob, newWorker, stale, turnOf } from "../helpers/store.ts";
-
-/** One store that is empty at first. Disposing of it closes its connections and removes it. */
-export interface FreshStore extends AsyncDisposable {
-  /** Opens another connection to it, as another process would. */
-  connect(): Promise<Store>;
-}
-
-const NOW = Date.UTC(2030, 0, 1);
-const SECOND = 1000;
-const ALL = 1_000_000;
-
-const DONE: Outcome = { kind: "exited", code: 0 };
-const FAILED: Outcome = { kind: "exited", code: 1 };
+import {
+  type JobCounts,
+  type JobFilter,
+  type OutputChunk,
+  WHOLE_STORE,
+} from "../../src/store/store.ts";
+import {
+  by,
+  claim,
+  claimOne,
+  end,
+  ended,
+  newJob,
+  newWorker,
+  stale,
+  turnOf,
+} from "../helpers/store.ts";
+import {
+  ALL,
+  chunk,
+  DONE,
+  everythingOf,
+  FAILED,
+  type FreshStore,
+  idsOf,
+  jobIds,
+  LOST,
+  NOW,
+  rulesFor,
+  running,
+  SECOND,
+} from "./rules.ts";
 
 /** The promises of the Store interface, as tests of whatever `freshStore` makes. */
 export function storeConformance(name: string, freshStore: () => Promise<FreshStore>) {
-  const rule = (promise: string, check: (connect: () => Promise<Store>) => Promise<void>) =>
-    Deno.test(`${name}: ${promise}`, async () => {
-      await using fresh = await freshStore();
-      await check(() => fresh.connect());
-    });
+  const rule = rulesFor(name, freshStore);
 
   // --- enqueue
 
@@ -47,25 +52,33 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "enqueue() stores what it is told of a job, and natural zeros for the rest",
     async (connect) => {
       const store = await connect();
-      const job: NewJob = {
+      const said = {
         id: "job-1",
         command: "echo 'größe' \x1b\n\t\"x\"",
+        queue: "reports",
+        priority: -7,
         maxRetries: 7,
         backoffBase: 1.5,
         backoffMaxMs: 60_000,
         backoffJitter: 0.25,
         timeoutMs: 1234,
+        okCodes: [3, 4],
+        fatalCodes: [5],
+        snoozeMs: 90_000,
         cwd: "/srv/with space/ü",
         env: { A: "1", "b c": "x=y\nz", EMPTY: "" },
+        tags: ["nightly", "ü"],
+        key: "the 'key'",
+        schedule: "every-night",
       };
-      await store.enqueue([job], NOW);
+      const job: NewJob = { ...said, runAt: null, ifExists: "error", after: [] };
+      const added = [{ id: "job-1", state: "pending" as const, added: true }];
+      assertEquals(await store.enqueue([job], by(NOW)), added);
       assertEquals(await (await connect()).find("job-1"), {
-        ...job,
+        ...said,
         state: "pending",
-        queue: "default",
-        priority: 0,
         attempts: 0,
-        tags: [],
+        snoozes: 0,
         runAt: NOW,
         createdAt: NOW,
         updatedAt: NOW,
@@ -83,10 +96,10 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "enqueue() adds all jobs or none, and names the id that was there already",
     async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "taken" })], NOW);
+      await store.enqueue([newJob({ id: "taken" })], by(NOW));
       for (const batch of [["new1", "taken", "new2"], ["taken"], ["twice", "twice"]]) {
         const error = await assertRejects(
-          () => store.enqueue(batch.map((id) => newJob({ id })), NOW),
+          () => store.enqueue(batch.map((id) => newJob({ id })), by(NOW)),
           UserError,
           batch.includes("taken") ? '"taken"' : '"twice"',
         );
@@ -99,16 +112,20 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("enqueue() refuses an id that another connection has used", async (connect) => {
     const [one, other] = [await connect(), await connect()];
-    await one.enqueue([newJob({ id: "same" })], NOW);
-    await assertRejects(() => other.enqueue([newJob({ id: "same" })], NOW), UserError, '"same"');
+    await one.enqueue([newJob({ id: "same" })], by(NOW));
+    await assertRejects(
+      () => other.enqueue([newJob({ id: "same" })], by(NOW)),
+      UserError,
+      '"same"',
+    );
   });
 
   rule("enqueue() tells how far it has come, and takes many jobs and none", async (connect) => {
     const store = await connect();
     const said: number[] = [];
     const jobs = Array.from({ length: 2500 }, () => newJob());
-    await store.enqueue(jobs, NOW, (done) => said.push(done));
-    await store.enqueue([], NOW);
+    await store.enqueue(jobs, by(NOW), (done) => said.push(done));
+    await store.enqueue([], by(NOW));
     assertEquals(said, [...said].sort((a, b) => a - b));
     assert(said.length > 0 && said.every((done) => done > 0 && done <= 2500), String(said));
     assertEquals((await store.counts()).pending, 2500);
@@ -117,7 +134,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
   rule("batches of several connections at once are all kept", async (connect) => {
     const stores = await Promise.all([connect(), connect(), connect()]);
     await Promise.all(
-      stores.flatMap((store) => [1, 2, 3].map(() => store.enqueue([newJob(), newJob()], NOW))),
+      stores.flatMap((store) => [1, 2, 3].map(() => store.enqueue([newJob(), newJob()], by(NOW)))),
     );
     assertEquals((await stores[0]!.counts()).pending, 18);
   });
@@ -129,7 +146,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     async (connect) => {
       const store = await connect();
       const ids = ["abcd1", "abcd2", "abc", "Abcd", "nightly:db", "nightly", "x_y.z-1", "zzzzzz"];
-      await store.enqueue(ids.map((id) => newJob({ id })), NOW);
+      await store.enqueue(ids.map((id) => newJob({ id })), by(NOW));
       const cases: [string, string][] = [
         ["abcd1", "abcd1"],
         ["abc", "abc"],
@@ -147,7 +164,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "find() fails for an id that nobody has, also for a prefix that is too short",
     async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "abcdef" })], NOW);
+      await store.enqueue([newJob({ id: "abcdef" })], by(NOW));
       for (const asked of ["abcx", "abc", "a", "", "ABCD", "abcdefg", "bcde", "ab%d", "abc_"]) {
         const error = await assertRejects(() => store.find(asked), UserError);
         assertEquals([error.exitCode, error.message], [1, `No job "${asked}"`]);
@@ -159,7 +176,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "find() calls a prefix that several have ambiguous, and names some of them",
     async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "abcd1" }), newJob({ id: "abcd2" })], NOW);
+      await store.enqueue([newJob({ id: "abcd1" }), newJob({ id: "abcd2" })], by(NOW));
       const error = await assertRejects(() => store.find("abcd"), UserError);
       assertEquals(error.exitCode, 2);
       for (const part of ['"abcd"', '"abcd1"', '"abcd2"']) {
@@ -168,10 +185,19 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
           part,
         );
       }
-      await store.enqueue([newJob({ id: "abcd3" })], NOW);
+      await store.enqueue([newJob({ id: "abcd3" })], by(NOW));
       assertEquals((await assertRejects(() => store.find("abcd"), UserError)).exitCode, 2);
     },
   );
+
+  rule("get() gives the job with exactly this id, and none for a part of one", async (connect) => {
+    const store = await connect();
+    await store.enqueue([newJob({ id: "abcd-1" })], by(NOW));
+    assertEquals(await store.get("abcd-1"), await store.find("abcd-1"));
+    for (const asked of ["abcd", "abcd-", "abcd-11", "ABCD-1", ""]) {
+      assertEquals(await store.get(asked), undefined);
+    }
+  });
 
   // --- list
 
@@ -183,7 +209,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       for (const id of ids) {
         await store.enqueue(
           [newJob({ id })],
-          NOW - Number(id.slice(4)) * SECOND,
+          by(NOW - Number(id.slice(4)) * SECOND),
         );
       }
       const cases: [limit: number, ids: string[], older: number][] = [
@@ -205,36 +231,50 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     },
   );
 
-  rule("list() shows only what matches all of a filter, and counts only that", async (connect) => {
+  rule("list() and count() take only what matches all of a filter", async (connect) => {
     const store = await connect();
-    await store.enqueue(
-      ["backup-a", "backup-b", "report", "clean"].map((id) =>
-        newJob({ id, command: `./${id.toUpperCase()} --now 100%_` })
-      ),
-      NOW,
-    );
+    const job = (id: string, said: Partial<NewJob> = {}) =>
+      newJob({ id, command: `./${id.toUpperCase()} --now 100%_`, ...said });
+    await store.enqueue([
+      job("backup-a", { tags: ["nightly", 'a"b'] }),
+      job("backup-b", { queue: "other" }),
+      job("report", { tags: ["night", "nightly"], queue: "other" }),
+      job("clean"),
+      job("done", { priority: 1 }),
+    ], by(NOW));
+    await end(store, await claimOne(store, NOW), DONE, NOW + 5);
     await claim(store, { now: NOW, idle: 2 });
-    const cases: [Parameters<Store["list"]>[0], string[]][] = [
-      [{}, ["backup-a", "backup-b", "report", "clean"]],
+    const all = ["backup-a", "backup-b", "report", "clean", "done"];
+    const cases: [JobFilter, string[]][] = [
+      [{}, all],
       [{ state: "processing" }, ["backup-a", "backup-b"]],
       [{ state: "pending" }, ["report", "clean"]],
       [{ state: "dead" }, []],
-      [{ queue: "default" }, ["backup-a", "backup-b", "report", "clean"]],
-      [{ queue: "other" }, []],
-      [{ queue: "default", state: "pending" }, ["report", "clean"]],
-      [{ tag: "nightly" }, []],
+      [{ queue: "default" }, ["backup-a", "clean", "done"]],
+      [{ queue: "other" }, ["backup-b", "report"]],
+      [{ queue: "Other" }, []],
+      [{ queue: "other", state: "pending" }, ["report"]],
+      [{ tag: "nightly" }, ["backup-a", "report"]],
+      [{ tag: "night" }, ["report"]],
+      [{ tag: 'a"b' }, ["backup-a"]],
+      [{ tag: "nightly", queue: "other", state: "pending" }, ["report"]],
+      [{ tag: "Nightly" }, []],
       [{ search: "BACKUP" }, ["backup-a", "backup-b"]],
       [{ search: "port" }, ["report"]],
       [{ search: "./clean" }, ["clean"]],
-      [{ search: "100%_" }, ["backup-a", "backup-b", "report", "clean"]],
-      [{ search: "%" }, ["backup-a", "backup-b", "report", "clean"]],
+      [{ search: "100%_" }, all],
+      [{ search: "%" }, all],
       [{ search: "nothing" }, []],
       [{ search: "e", state: "pending" }, ["report", "clean"]],
+      [{ finishedBefore: NOW + 6 }, ["done"]],
+      [{ finishedBefore: NOW + 5 }, []],
+      [{ finishedBefore: NOW + 6, state: "dead" }, []],
     ];
     for (const [filter, ids] of cases) {
       const what = JSON.stringify(filter);
-      const all = await store.list(filter, ALL);
-      assertEquals([all.jobs.map(({ id }) => id), all.older], [ids, 0], what);
+      const found = await store.list(filter, ALL);
+      assertEquals([found.jobs.map(({ id }) => id), found.older], [ids, 0], what);
+      assertEquals(await store.count(filter), ids.length, what);
       const page = await store.list(filter, 1);
       assertEquals(
         [page.jobs.map(({ id }) => id), page.older],
@@ -246,7 +286,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("list() keeps the order of arrival whatever becomes of the jobs", async (connect) => {
     const store = await connect();
-    await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), NOW);
+    await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), by(NOW));
     const [first] = await claim(store, { now: NOW });
     await end(store, first!, DONE, NOW + 5000);
     assertEquals(await idsOf(store), ["a", "b", "c"]);
@@ -262,7 +302,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       assertEquals(await observer.counts(), { ...none, ...expected } as JobCounts);
     };
     await expectCounts({});
-    await store.enqueue([newJob({ id: "a" }), newJob({ id: "b", maxRetries: 1 })], NOW);
+    await store.enqueue([newJob({ id: "a" }), newJob({ id: "b", maxRetries: 1 })], by(NOW));
     await expectCounts({ pending: 2 });
     const [a, b] = await claim(store, { now: NOW, idle: 2 });
     await expectCounts({ processing: 2 });
@@ -276,33 +316,33 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     await expectCounts({ pending: 1, dead: 1 });
     await end(store, await claimOne(store, NOW + 2000), DONE, NOW + 2000);
     await expectCounts({ completed: 1, dead: 1 });
-    await store.retryDead(["b"], NOW + 2000);
+    await store.retry({ ids: ["b"] }, ["dead"], by(NOW + 2000));
     await expectCounts({ completed: 1, pending: 1 });
     await end(store, await claimOne(store, NOW + 2000), FAILED, NOW + 2000);
     await expectCounts({ completed: 1, dead: 1 });
-    await store.purgeDead("all");
+    await store.remove({ filter: {} }, ["dead"], by());
     await expectCounts({ completed: 1 });
     await store.prune(NOW + 3000, 10);
     await expectCounts({});
-  });
-
-  rule("counts() always equals a real count, whatever happens", async (connect) => {
-    const stores = [await connect(), await connect()];
-    for (const seed of [1, 2, 3]) await doRandomThings(stores, seed);
   });
 
   // --- Claims
 
   rule("a claim marks the job as processing and begins an attempt", async (connect) => {
     const store = await connect();
-    const job = newJob({ id: "a", timeoutMs: 5, env: { A: "1" }, backoffJitter: 0.5 });
-    await store.enqueue([job], NOW);
+    const said = {
+      ...{ id: "a", command: "./a", queue: "q", cwd: "/a", env: { A: "1" }, timeoutMs: 5 },
+      ...{ maxRetries: 9, backoffBase: 3, backoffMaxMs: 6, backoffJitter: 0.5 },
+      ...{ okCodes: [1], fatalCodes: [2, 3], snoozeMs: 4 },
+    };
+    await store.enqueue([newJob({ ...said, key: "k", tags: ["t"], priority: 8 })], by(NOW));
     const idle = [{ executor: 3, token: "token-1" }];
     const { claimed, refused } = await store.turn(turnOf({ worker: "w", idle }), NOW + 5);
     assertEquals(refused, []);
     const { lease } = claimed[0]!;
     assertEquals(lease.token, "token-1");
-    assertEquals(claimed, [{ lease, executor: 3, job: { ...job, attempts: 1, runAt: NOW } }]);
+    const job = { ...said, attempts: 1, snoozes: 0, runAt: NOW };
+    assertEquals(claimed, [{ lease, executor: 3, job }]);
     const found = await store.find("a");
     assertEquals(
       [found.state, found.attempts, found.startedAt, found.updatedAt, found.workerId],
@@ -324,26 +364,26 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
   rule("a claim takes jobs in the order in which they came", async (connect) => {
     const store = await connect();
     const ids = ["c", "a", "d", "b"];
-    for (const id of ids) await store.enqueue([newJob({ id })], NOW);
+    for (const id of ids) await store.enqueue([newJob({ id })], by(NOW));
     assertEquals(jobIds(await claim(store, { now: NOW, idle: 3 })), ["c", "a", "d"]);
     assertEquals(jobIds(await claim(store, { now: NOW, idle: 3 })), ["b"]);
   });
 
   rule("a claim takes the job that was due first, before the order of arrival", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "late" })], NOW + 20);
-    await store.enqueue([newJob({ id: "early" })], NOW + 10);
-    await store.enqueue([newJob({ id: "early2" })], NOW + 10);
+    await store.enqueue([newJob({ id: "late" })], by(NOW + 20));
+    await store.enqueue([newJob({ id: "early" })], by(NOW + 10));
+    await store.enqueue([newJob({ id: "early2" })], by(NOW + 10));
     const claimed = await claim(store, { now: NOW + 50, idle: 9 });
     assertEquals(jobIds(claimed), ["early", "early2", "late"]);
   });
 
   rule("a retry takes its place by the time it is due", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "retried", backoffBase: 1 })], NOW);
+    await store.enqueue([newJob({ id: "retried", backoffBase: 1 })], by(NOW));
     await end(store, await claimOne(store, NOW), FAILED, NOW);
-    await store.enqueue([newJob({ id: "before" })], NOW + 999);
-    await store.enqueue([newJob({ id: "behind" })], NOW + 1001);
+    await store.enqueue([newJob({ id: "before" })], by(NOW + 999));
+    await store.enqueue([newJob({ id: "behind" })], by(NOW + 1001));
     assertEquals(jobIds(await claim(store, { now: NOW + 2000, idle: 9 })), [
       "before",
       "retried",
@@ -353,7 +393,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("a job that is not due is not claimed, and is once it is due", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "a" })], NOW);
+    await store.enqueue([newJob({ id: "a" })], by(NOW));
     await end(store, await claimOne(store, NOW), FAILED, NOW);
     assertEquals((await store.find("a")).runAt, NOW + 2000);
     assertEquals(await claim(store, { now: NOW + 1999 }), []);
@@ -362,7 +402,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("a job that became claimable and was not claimed stays claimable", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "a" }), newJob({ id: "b" })], NOW);
+    await store.enqueue([newJob({ id: "a" }), newJob({ id: "b" })], by(NOW));
     for (const each of await claim(store, { now: NOW, idle: 2 })) {
       await end(store, each, FAILED, NOW);
     }
@@ -373,11 +413,10 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("a lost attempt makes the job claimable in the same turn", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "a" })], NOW);
-    const { lease, job } = await claimOne(store, NOW);
-    const settlement = settle(job, { kind: "lost", reason: "x" }, { now: NOW, random: 0 });
+    await store.enqueue([newJob({ id: "a" })], by(NOW));
+    const settled = [ended(await claimOne(store, NOW), LOST, NOW)];
     const idle = [{ executor: 1, token: newId() }];
-    const { claimed } = await store.turn(turnOf({ settled: [{ lease, settlement }], idle }), NOW);
+    const { claimed } = await store.turn(turnOf({ settled, idle }), NOW);
     assertEquals(claimed.map(({ job: { id, attempts } }) => [id, attempts]), [["a", 2]]);
   });
 
@@ -385,7 +424,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "a claim takes at most one job for each idle executor, and none without any",
     async (connect) => {
       const store = await connect();
-      await store.enqueue(Array.from({ length: 10 }, () => newJob()), NOW);
+      await store.enqueue(Array.from({ length: 10 }, () => newJob()), by(NOW));
       assertEquals(await claim(store, { now: NOW, idle: 0 }), []);
       const claimed = await claim(store, { now: NOW, idle: 4 });
       assertEquals(claimed.map(({ executor }) => executor), [1, 2, 3, 4]);
@@ -398,7 +437,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
   rule("connections that claim at the same time never get the same job", async (connect) => {
     const stores = await Promise.all(Array.from({ length: 4 }, connect));
     const ids = Array.from({ length: 100 }, (_, i) => `job-${i}`);
-    await stores[0]!.enqueue(ids.map((id) => newJob({ id })), NOW);
+    await stores[0]!.enqueue(ids.map((id) => newJob({ id })), by(NOW));
     const claimed = await Promise.all(
       Array.from({ length: 10 }, () => stores.map((store) => claim(store, { now: NOW, idle: 3 })))
         .flat(),
@@ -420,10 +459,11 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
   for (const { outcome, state, finished } of ends) {
     rule(`a settlement is written down as it stands: ${outcome.kind} ${state}`, async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "a" })], NOW);
+      await store.enqueue([newJob({ id: "a" })], by(NOW));
       const claimed = await claimOne(store, NOW + 1);
       const now = NOW + 77;
-      assertEquals(await end(store, claimed, outcome, now), { refused: [], claimed: [] });
+      const nothing = { refused: [], cancelled: [], claimed: [] };
+      assertEquals(await end(store, claimed, outcome, now), nothing);
       const settlement = settle(claimed.job, outcome, { now, random: 0 });
       assertEquals(settlement.state, state);
       const { attempts, runAt, exitCode, signal, error } = settlement;
@@ -443,7 +483,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("a settlement is refused the second time and changes nothing", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "a" })], NOW);
+    await store.enqueue([newJob({ id: "a" })], by(NOW));
     const claimed = await claimOne(store, NOW);
     await end(store, claimed, DONE, NOW);
     const before = await everythingOf(store);
@@ -453,7 +493,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("without the job's token nothing about an attempt can be written", async (connect) => {
     const [owner, other] = [await connect(), await connect()];
-    await owner.enqueue([newJob({ id: "a" })], NOW);
+    await owner.enqueue([newJob({ id: "a" })], by(NOW));
     const claimed = await claimOne(owner, NOW);
     const kept = [chunk(0, "kept")];
     await owner.turn(
@@ -463,32 +503,29 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     const before = await everythingOf(owner);
 
     const lease = stale(claimed.lease);
-    const settlement = settle(claimed.job, DONE, { now: NOW, random: 0 });
     const turn = turnOf({
-      settled: [{ lease, settlement }],
+      settled: [ended({ ...claimed, lease }, DONE, NOW)],
       started: [{ lease, process: { pid: 1, startedAt: "x" } }],
       output: [{ lease, chunks: [chunk(4, "foreign")], discard: { from: 0, to: 2 } }],
     });
-    assertEquals(await other.turn(turn, NOW + 5), { refused: [lease], claimed: [] });
+    const refused = { refused: [lease], cancelled: [], claimed: [] };
+    assertEquals(await other.turn(turn, NOW + 5), refused);
     assertEquals(await everythingOf(owner), before);
   });
 
   rule("whoever lost a lease cannot touch the attempt of the next owner", async (connect) => {
     const [first, second] = [await connect(), await connect()];
-    await first.enqueue([newJob({ id: "a" })], NOW);
+    await first.enqueue([newJob({ id: "a" })], by(NOW));
     const old = await claimOne(first, NOW);
-    await end(second, old, { kind: "lost", reason: "Its worker died" }, NOW);
+    await end(second, old, LOST, NOW);
     const taken = await claimOne(second, NOW);
     const before = await everythingOf(second);
 
-    const { lease, job } = old;
-    const settlement = settle(job, DONE, { now: NOW, random: 0 });
+    const { lease } = old;
+    const settled = [ended(old, DONE, NOW)];
     const output = [{ lease, chunks: [chunk(0, "late")], discard: null }];
     const started = [{ lease, process: { pid: 1, startedAt: "x" } }];
-    const { refused } = await first.turn(
-      turnOf({ settled: [{ lease, settlement }], output, started }),
-      NOW,
-    );
+    const { refused } = await first.turn(turnOf({ settled, output, started }), NOW);
     assertEquals(refused, [lease]);
     assertEquals(await everythingOf(second), before);
     assertEquals((await end(second, taken, DONE, NOW)).refused, []);
@@ -498,13 +535,10 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "of several settlements in one turn only those that came too late are refused",
     async (connect) => {
       const store = await connect();
-      await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), NOW);
+      await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), by(NOW));
       const claims = await claim(store, { now: NOW, idle: 3 });
       await end(store, claims[1]!, DONE, NOW);
-      const settled = claims.map(({ lease, job }) => ({
-        lease,
-        settlement: settle(job, FAILED, { now: NOW, random: 0 }),
-      }));
+      const settled = claims.map((each) => ended(each, FAILED, NOW));
       const { refused } = await store.turn(turnOf({ settled }), NOW);
       assertEquals(refused, [claims[1]!.lease]);
       const { failed, completed } = await store.counts();
@@ -514,11 +548,11 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("output that comes in the turn that settles its attempt is kept", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob({ id: "a" })], NOW);
-    const { lease, job } = await claimOne(store, NOW);
-    const settlement = settle(job, DONE, { now: NOW, random: 0 });
+    await store.enqueue([newJob({ id: "a" })], by(NOW));
+    const claimed = await claimOne(store, NOW);
+    const { lease } = claimed;
     const output = [{ lease, chunks: [chunk(0, "last words")], discard: null }];
-    await store.turn(turnOf({ settled: [{ lease, settlement }], output }), NOW);
+    await store.turn(turnOf({ settled: [ended(claimed, DONE, NOW)], output }), NOW);
     assertEquals(await store.output(lease.attempt, 0), [chunk(0, "last words")]);
   });
 
@@ -526,7 +560,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "attempts() gives a job's attempts in the order they were made, also with equal numbers",
     async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "a", backoffBase: 0 }), newJob({ id: "b" })], NOW);
+      await store.enqueue([newJob({ id: "a", backoffBase: 0 }), newJob({ id: "b" })], by(NOW));
       for (const outcome of [FAILED, { kind: "interrupted" }, DONE] as Outcome[]) {
         await end(store, await claimOne(store, NOW), outcome, NOW);
       }
@@ -587,7 +621,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("output() tells the attempts of one job and of others apart", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob(), newJob()], NOW);
+    await store.enqueue([newJob(), newJob()], by(NOW));
     const claims = await claim(store, { now: NOW, idle: 2 });
     const output = claims.map(({ lease, job }) => ({
       lease,
@@ -617,7 +651,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       ];
       const store = await connect();
       for (const [from, to, left] of cases) {
-        await store.enqueue([newJob()], NOW);
+        await store.enqueue([newJob()], by(NOW));
         const { lease } = await claimOne(store, NOW);
         const chunks = texts.map((text, i) => chunk(i * 4, text));
         await store.turn(turnOf({ output: [{ lease, chunks, discard: { from, to } }] }), NOW);
@@ -641,130 +675,6 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     assertEquals(await store.output(lease.attempt, 0), [chunk(0, "head"), chunk(13, "jkl")]);
   });
 
-  // --- The dead letter queue
-
-  rule("retryDead() gives dead jobs a new start and keeps their history", async (connect) => {
-    const store = await connect();
-    await bury(store, ["a", "b", "c"]);
-    assertEquals(await store.retryDead(["c", "a"], NOW + 50), ["c", "a"]);
-    const job = await store.find("a");
-    assertEquals(
-      [job.state, job.attempts, job.runAt, job.updatedAt, job.finishedAt],
-      ["pending", 0, NOW + 50, NOW + 50, null],
-    );
-    assertEquals((await store.find("b")).state, "dead");
-    assertEquals((await store.attempts("a")).length, 1);
-    assertEquals(jobIds(await claim(store, { now: NOW + 50, idle: 9 })), ["a", "c"]);
-  });
-
-  rule(
-    "retryDead() and purgeDead() take all dead jobs, and none where there is none",
-    async (connect) => {
-      const store = await connect();
-      assertEquals(await store.retryDead("all", NOW), []);
-      assertEquals(await store.purgeDead("all"), []);
-      await bury(store, ["a", "b"]);
-      await store.enqueue([newJob({ id: "alive" })], NOW);
-      assertEquals(await store.retryDead("all", NOW), ["a", "b"]);
-      assertEquals((await store.counts()).pending, 3);
-    },
-  );
-
-  rule(
-    "retryDead() and purgeDead() change nothing if one job is not dead or not there",
-    async (connect) => {
-      const store = await connect();
-      await bury(store, ["a", "b"]);
-      await store.enqueue([newJob({ id: "alive" })], NOW);
-      const before = await everythingOf(store);
-      const cases: [string[], string][] = [
-        [["a", "alive", "b"], '"alive": it is pending'],
-        [["a", "nobody"], 'No job "nobody"'],
-      ];
-      for (const [ids, said] of cases) {
-        const acts = [() => store.retryDead(ids, NOW + 9), () => store.purgeDead(ids)];
-        for (const act of acts) {
-          assertEquals((await assertRejects(act, UserError, said)).exitCode, 1);
-        }
-      }
-      assertEquals(await everythingOf(store), before);
-    },
-  );
-
-  rule("an id that is given twice is retried or purged once", async (connect) => {
-    const store = await connect();
-    await bury(store, ["a", "b"]);
-    assertEquals(await store.retryDead(["a", "a"], NOW), ["a"]);
-    assertEquals(await store.purgeDead(["b", "b"]), ["b"]);
-  });
-
-  rule("purgeDead() deletes dead jobs with their attempts and output", async (connect) => {
-    const store = await connect();
-    await bury(store, ["a", "b"]);
-    const [attempt] = await store.attempts("a");
-    const [kept] = await store.attempts("b");
-    assertEquals((await store.output(attempt!.seq, 0)).length, 1);
-    assertEquals(await store.purgeDead(["a"]), ["a"]);
-    await assertRejects(() => store.find("a"), UserError, "No job");
-    assertEquals(await store.attempts("a"), []);
-    assertEquals(await store.output(attempt!.seq, 0), []);
-    assertEquals((await store.output(kept!.seq, 0)).length, 1);
-  });
-
-  rule("a job that takes the id of a purged one has nothing of its history", async (connect) => {
-    const store = await connect();
-    await bury(store, ["a"]);
-    await store.purgeDead("all");
-    await store.enqueue([newJob({ id: "a" })], NOW);
-    assertEquals(await store.attempts("a"), []);
-    const { lease, job } = await claimOne(store, NOW);
-    assertEquals(job.attempts, 1);
-    assertEquals(await store.output(lease.attempt, 0), []);
-  });
-
-  // --- prune
-
-  rule(
-    "prune() deletes only jobs that were completed or cancelled before, with their history",
-    async (connect) => {
-      const store = await connect();
-      await store.enqueue(
-        ["done", "cancelled", "young", "failed", "runs"].map((id) => newJob({ id })),
-        NOW,
-      );
-      const [done, cancelled, young, failed] = await claim(store, { now: NOW, idle: 5 });
-      const output = [{ lease: done!.lease, chunks: [chunk(0, "x")], discard: null }];
-      await store.turn(turnOf({ output }), NOW);
-      await end(store, done!, DONE, NOW + 10);
-      const settlement: Settlement = {
-        ...settle(cancelled!.job, DONE, { now: NOW, random: 0 }),
-        ...{ state: "cancelled", outcome: "cancelled" },
-      };
-      await store.turn(turnOf({ settled: [{ lease: cancelled!.lease, settlement }] }), NOW + 10);
-      await end(store, young!, DONE, NOW + 20);
-      await end(store, failed!, FAILED, NOW + 10);
-      await bury(store, ["dead"]);
-      await store.enqueue([newJob({ id: "waits" })], NOW);
-
-      assertEquals(await store.prune(NOW + 10, 100), 0);
-      assertEquals(await store.prune(NOW + 11, 100), 2);
-      assertEquals(await idsOf(store), ["young", "failed", "runs", "dead", "waits"]);
-      assertEquals(await store.output(done!.lease.attempt, 0), []);
-      assertEquals(await store.attempts("done"), []);
-      assertEquals(await store.prune(NOW + ALL, 100), 1);
-      assertEquals(await idsOf(store), ["failed", "runs", "dead", "waits"]);
-    },
-  );
-
-  rule("prune() deletes no more than it may at once", async (connect) => {
-    const store = await connect();
-    await store.enqueue(Array.from({ length: 5 }, () => newJob()), NOW);
-    for (const each of await claim(store, { now: NOW, idle: 5 })) await end(store, each, DONE, NOW);
-    const pruned: number[] = [];
-    for (let i = 0; i < 4; i++) pruned.push(await store.prune(NOW + 1, 2));
-    assertEquals(pruned, [2, 2, 1, 0]);
-  });
-
   // --- Settings
 
   rule(
@@ -773,23 +683,17 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       const [store, other] = [await connect(), await connect()];
       const initial = settingsFrom(new Map());
       assertEquals(await store.settings(), initial);
-      await store.changeSetting("max_retries", 7);
-      await store.changeSetting("backoff_base", 1e-7);
-      await store.changeSetting("timeout", 1500);
-      await store.changeSetting("retention", null);
-      await store.changeSetting("durability", "normal");
       const changed = {
-        ...{ max_retries: 7, backoff_base: 1e-7, timeout: 1500, retention: null },
+        ...{ max_retries: 7, backoff_base: 1e-7, timeout: 1500, retention: null, snooze: 90_000 },
+        ...{ ok_codes: [3, 4], fatal_codes: [5], hook_dead: "echo 'größe' | mail \"x\"" },
         durability: "normal" as const,
       };
+      const names = Object.keys(changed) as (keyof typeof changed)[];
+      for (const name of names) await store.changeSetting(name, changed[name]);
       assertEquals(await other.settings(), { ...initial, ...changed });
       await other.changeSetting("max_retries", 8);
       assertEquals((await store.settings()).max_retries, 8);
-      for (
-        const name of ["max_retries", "backoff_base", "timeout", "retention", "durability"] as const
-      ) {
-        await store.changeSetting(name, undefined);
-      }
+      for (const name of names) await store.changeSetting(name, undefined);
       await store.changeSetting("lease", undefined);
       assertEquals(await other.settings(), initial);
     },
@@ -875,7 +779,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "leases() are every job that is being worked on, with its process once that is known",
     async (connect) => {
       const [store, other] = [await connect(), await connect()];
-      await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), NOW);
+      await store.enqueue(["a", "b", "c"].map((id) => newJob({ id })), by(NOW));
       assertEquals(await store.leases(), []);
       const [a, b] = await claim(store, { now: NOW, idle: 2 });
       const process = { pid: 77, startedAt: "123456" };
@@ -895,11 +799,11 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     "leases() name the running attempt of a job that has had others, without their process",
     async (connect) => {
       const store = await connect();
-      await store.enqueue([newJob({ id: "a" })], NOW);
+      await store.enqueue([newJob({ id: "a" })], by(NOW));
       const first = await claimOne(store, NOW);
       const process = { pid: 77, startedAt: "1" };
       await store.turn(turnOf({ started: [{ lease: first.lease, process }] }), NOW);
-      await end(store, first, { kind: "lost", reason: "x" }, NOW);
+      await end(store, first, LOST, NOW);
       const second = await claimOne(store, NOW);
       assertNotEquals(second.lease.attempt, first.lease.attempt);
       assertEquals((await store.leases()).map(({ lease, process }) => ({ lease, process })), [
@@ -915,29 +819,33 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     async (connect) => {
       const store = await connect();
       const nothing = { claimable: false, nextDueAt: null, unfinished: 0 };
-      assertEquals(await store.outlook(NOW), nothing);
-      await store.enqueue([newJob({ maxRetries: 2 }), newJob({ backoffBase: 5 })], NOW);
-      assertEquals(await store.outlook(NOW), { ...nothing, claimable: true, unfinished: 2 });
+      assertEquals(await store.outlook(WHOLE_STORE, NOW), nothing);
+      await store.enqueue([newJob({ maxRetries: 2 }), newJob({ backoffBase: 5 })], by(NOW));
+      assertEquals(await store.outlook(WHOLE_STORE, NOW), {
+        ...nothing,
+        claimable: true,
+        unfinished: 2,
+      });
       const [a, b] = await claim(store, { now: NOW, idle: 2 });
-      assertEquals(await store.outlook(NOW), { ...nothing, unfinished: 2 });
+      assertEquals(await store.outlook(WHOLE_STORE, NOW), { ...nothing, unfinished: 2 });
       await end(store, b!, FAILED, NOW);
       await end(store, a!, FAILED, NOW);
-      assertEquals(await store.outlook(NOW + 1999), {
+      assertEquals(await store.outlook(WHOLE_STORE, NOW + 1999), {
         claimable: false,
         nextDueAt: NOW + 2000,
         unfinished: 2,
       });
-      assertEquals((await store.outlook(NOW + 2000)).claimable, true);
+      assertEquals((await store.outlook(WHOLE_STORE, NOW + 2000)).claimable, true);
       const again = await claimOne(store, NOW + 2000);
-      assertEquals(await store.outlook(NOW + 2000), {
+      assertEquals(await store.outlook(WHOLE_STORE, NOW + 2000), {
         claimable: false,
         nextDueAt: NOW + 5000,
         unfinished: 2,
       });
       await end(store, again, FAILED, NOW + 2000); // dead
-      assertEquals((await store.outlook(NOW + 2000)).unfinished, 1);
+      assertEquals((await store.outlook(WHOLE_STORE, NOW + 2000)).unfinished, 1);
       await end(store, await claimOne(store, NOW + 5000), DONE, NOW + 5000);
-      assertEquals(await store.outlook(NOW + 9000), nothing);
+      assertEquals(await store.outlook(WHOLE_STORE, NOW + 9000), nothing);
     },
   );
 
@@ -947,11 +855,11 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     const [store, other] = [await connect(), await connect()];
     const before = store.changes();
     assertEquals(store.changes(), before);
-    await store.enqueue([newJob()], NOW); // its own
+    await store.enqueue([newJob()], by(NOW)); // its own
     await other.counts();
     await other.list({}, 5);
     assertEquals(store.changes(), before);
-    await other.enqueue([newJob()], NOW);
+    await other.enqueue([newJob()], by(NOW));
     const after = store.changes();
     assertNotEquals(after, before);
     assertEquals(store.changes(), after);
@@ -959,108 +867,15 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
 
   rule("verify() has nothing against a store that is still there", async (connect) => {
     const store = await connect();
-    await store.enqueue([newJob()], NOW);
+    await store.enqueue([newJob()], by(NOW));
     store.verify();
   });
 
   rule("what one connection has written is there for the next one", async (connect) => {
     {
       using store = await connect();
-      await store.enqueue([newJob({ id: "a" })], NOW);
+      await store.enqueue([newJob({ id: "a" })], by(NOW));
     }
     assertEquals((await (await connect()).find("a")).id, "a");
   });
-}
-
-// --- Words of the rules
-
-function chunk(start: number, text: string, stream: OutputChunk["stream"] = "stdout"): OutputChunk {
-  return { start, stream, bytes: new TextEncoder().encode(text) };
-}
-
-function jobIds(claims: readonly Claim[]): string[] {
-  return claims.map(({ job }) => job.id);
-}
-
-async function idsOf(store: Store): Promise<string[]> {
-  return (await store.list({}, ALL)).jobs.map(({ id }) => id);
-}
-
-/** A store with one job that is being worked on. */
-async function running(connect: () => Promise<Store>) {
-  const store = await connect();
-  await store.enqueue([newJob()], NOW);
-  return { store, lease: (await claimOne(store, NOW)).lease };
-}
-
-/** Adds jobs and lets them die, each with one attempt that printed something. */
-async function bury(store: Store, ids: string[]) {
-  for (const id of ids) {
-    await store.enqueue([newJob({ id, maxRetries: 1 })], 0); // due before all others
-    const claimed = await claimOne(store, NOW);
-    const output = [{ lease: claimed.lease, chunks: [chunk(0, id)], discard: null }];
-    await store.turn(turnOf({ output }), NOW);
-    await end(store, claimed, FAILED, NOW);
-  }
-}
-
-/** All that a store tells of its jobs, so that one can see whether anything has changed. */
-async function everythingOf(store: Store) {
-  const { jobs } = await store.list({}, ALL);
-  const histories = await Promise.all(jobs.map(async ({ id }) => {
-    const attempts = await store.attempts(id);
-    const output = await Promise.all(attempts.map(({ seq }) => store.output(seq, 0)));
-    return { id, attempts, output };
-  }));
-  return { jobs, histories, counts: await store.counts(), leases: await store.leases() };
-}
-
-const OUTCOMES: Outcome[] = [
-  DONE,
-  FAILED,
-  { kind: "lost", reason: "x" },
-  { kind: "interrupted" },
-  { kind: "timed_out", timeoutMs: 1 },
-];
-
-/** Carries out 150 operations at random on any of the connections, counting the jobs after each. */
-async function doRandomThings(stores: Store[], seed: number) {
-  const random = seeded(seed);
-  const one = <T>(list: readonly T[]): T => list[between(random, 0, list.length - 1)]!;
-  const held: Claim[] = [];
-  let now = NOW;
-  const operations: ((store: Store) => Promise<unknown>)[] = [
-    (store) => store.enqueue(Array.from({ length: between(random, 1, 4) }, newRandomJob), now),
-    (store) => store.enqueue([newJob({ id: `twice-${seed}` })], now).catch(() => {}),
-    async (store) => held.push(...await claim(store, { now, idle: between(random, 1, 4) })),
-    async (store) => held.push(...await claim(store, { now, idle: between(random, 1, 4) })),
-    async (store) => {
-      const claimed = held.splice(between(random, 0, held.length), 1)[0];
-      if (claimed) await end(store, claimed, one(OUTCOMES), now);
-    },
-    async (store) => {
-      const claimed = held[between(random, 0, held.length)];
-      if (claimed) await end(store, { ...claimed, lease: stale(claimed.lease) }, DONE, now);
-    },
-    (store) => store.retryDead("all", now),
-    (store) => store.purgeDead("all"),
-    (store) => store.purgeDead(["nobody"]).catch(() => {}),
-    (store) => store.prune(now - 2000, between(random, 1, 5)),
-  ];
-  function newRandomJob() {
-    return newJob({ maxRetries: between(random, 0, 3), backoffBase: between(random, 0, 2) });
-  }
-  for (let i = 0; i < 150; i++) {
-    now += between(random, 0, 1500);
-    await one(operations)(one(stores));
-    const observer = one(stores);
-    const { jobs } = await observer.list({}, ALL);
-    const counted = await observer.counts();
-    const real = Object.fromEntries(
-      JOB_STATES.map((state) => [state, jobs.filter((job) => job.state === state).length]),
-    );
-    assertEquals(counted, real as JobCounts, `seed ${seed}, operation ${i}`);
-    const unfinished = counted.pending + counted.processing + counted.failed;
-    assertEquals((await observer.outlook(now)).unfinished, unfinished);
-  }
 }

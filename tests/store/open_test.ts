@@ -12,12 +12,21 @@ import { SQLITE_MIGRATIONS } from "../../src/store/migrations.ts";
 import { openStore, openStoreIfAny, SCHEMA_VERSION } from "../../src/store/open.ts";
 import { SqliteStore } from "../../src/store/sqlite.ts";
 import { mayPass } from "../../src/store/sqlite_errors.ts";
-import { claimOne, newJob, type TempFolder, tempFolder, turnOf } from "../helpers/store.ts";
+import type { Schedule } from "../../src/store/store.ts";
+import {
+  by,
+  claimOne,
+  newJob,
+  silentFile,
+  type TempFolder,
+  tempFolder,
+  turnOf,
+} from "../helpers/store.ts";
 
 /** Makes a store with some jobs at `path`, and closes it. */
 async function makeStore(path: string, jobs = 3) {
   using store = await openStore(path);
-  await store.enqueue(Array.from({ length: jobs }, () => newJob()), 0);
+  await store.enqueue(Array.from({ length: jobs }, () => newJob()), by(0));
 }
 
 /** Changes a database as its owner could, by hand. */
@@ -71,7 +80,7 @@ Deno.test("a folder that was there keeps its mode, and a store in use is private
   Deno.mkdirSync(folder.file("open"), { mode: 0o755 });
   const path = folder.file("open/queue.db");
   using store = await openStore(path);
-  await store.enqueue([newJob()], 0);
+  await store.enqueue([newJob()], by(0));
   assertEquals(modeOf(folder.file("open")), 0o755);
   for (const { name } of Deno.readDirSync(folder.file("open"))) {
     assertEquals(modeOf(folder.file(`open/${name}`)), 0o600, name);
@@ -114,7 +123,7 @@ Deno.test("several that make the same store at once all get it, and it is one", 
   using folder = tempFolder();
   const path = folder.file("deep/queue.db");
   const stores = await Promise.all(Array.from({ length: 8 }, () => openStore(path)));
-  await Promise.all(stores.map((store) => store.enqueue([newJob()], 0)));
+  await Promise.all(stores.map((store) => store.enqueue([newJob()], by(0))));
   for (const store of stores) assertEquals((await store.counts()).pending, 8);
   for (const store of stores) store[Symbol.dispose]();
   assertEquals([...Deno.readDirSync(folder.file("deep"))].map(({ name }) => name), ["queue.db"]);
@@ -272,7 +281,7 @@ Deno.test("the log of a deleted store is not played back into a new one", async 
   const path = folder.file("queue.db");
   {
     using store = await openStore(path);
-    await store.enqueue([newJob({ id: "from-the-old-store" })], 0);
+    await store.enqueue([newJob({ id: "from-the-old-store" })], by(0));
     Deno.copyFileSync(`${path}-wal`, folder.file("log"));
   }
   // As a worker that was killed leaves it, and a person who deletes only the one file.
@@ -303,18 +312,35 @@ async function lockFor(path: string, ms: number): Promise<Worker> {
   return thread;
 }
 
+const SCHEDULE: Schedule = {
+  ...{ name: "s", cron: "* * * * *", timeZone: "UTC", missed: "one", request: "{}" },
+  ...{ createdAt: 0, pausedAt: null, nextAt: 1, lastTick: null, lastJob: null },
+};
+
 Deno.test("a store that is kept busy for too long says so, and has changed nothing", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path, { busyMs: 30 });
-  await store.enqueue([newJob()], 0);
+  await store.enqueue([newJob()], by(0));
   const { lease } = await claimOne(store);
   const other = new Database(path, { int64: true });
   other.exec("begin immediate");
   const acts: [string, () => Promise<unknown>][] = [
-    ["enqueue", () => store.enqueue([newJob()], 0)],
-    ["retry dead jobs", () => store.retryDead("all", 0)],
-    ["purge dead jobs", () => store.purgeDead("all")],
+    ["enqueue", () => store.enqueue([newJob()], by(0))],
+    ["retry jobs", () => store.retry({ filter: {} }, ["dead"], by(0))],
+    ["delete jobs", () => store.remove({ filter: {} }, ["dead"], by(0))],
+    ["cancel jobs", () => store.cancel({ filter: {} }, { force: false }, by(0))],
+    ["change a queue", () => store.changeQueue("q", { maxRunning: 1 }, by(0))],
+    ["add a schedule", () => store.addSchedule(SCHEDULE, by(0))],
+    ["remove a schedule", () => store.removeSchedule("s", by(0))],
+    [
+      "change a schedule",
+      () => store.pauseSchedule("s", { paused: true, nextAt: null }, by(0)),
+    ],
+    [
+      "make a scheduled job",
+      () => store.tick(SCHEDULE, { nextAt: 2, lastTick: 1, jobs: [newJob()] }, by(0)),
+    ],
     ["prune jobs", () => store.prune(0, 1)],
     ["change a setting", () => store.changeSetting("max_retries", 5)],
     ["renew leases", () => store.renew("w", 30_000, 0)],
@@ -337,9 +363,11 @@ Deno.test("a store that is kept busy for too long says so, and has changed nothi
   assertEquals((await store.counts()).processing, 1);
   other.exec("rollback");
   other.close();
-  await store.enqueue([newJob()], 0);
+  await store.enqueue([newJob()], by(0));
   assertEquals((await store.counts()).pending, 1);
   assertEquals((await store.settings()).max_retries, 3);
+  assertEquals((await store.queues()).map(({ maxRunning }) => maxRunning), [null]);
+  assertEquals(await store.schedules(), []);
 });
 
 Deno.test("a store that is locked against everybody cannot be opened, and says why", async () => {
@@ -364,7 +392,7 @@ Deno.test("a store that is released in time is waited for", async () => {
   using store = await openStore(path, { busyMs: 20_000 });
   const thread = await lockFor(path, 100);
   try {
-    await store.enqueue([newJob()], 0);
+    await store.enqueue([newJob()], by(0));
   } finally {
     thread.terminate();
   }
@@ -405,14 +433,14 @@ Deno.test("a write waits for the disk as the setting durability says, and does b
   const path = folder.file("queue.db");
   await makeStore(path);
   const db = new Database(path, { int64: true });
-  using store = new SqliteStore(db, { path, verify() {}, ring() {} });
+  using store = new SqliteStore(db, silentFile(path));
   const NORMAL = 1;
   const FULL = 2;
   /** How the connection is told to write while it enqueues. */
   const synchronous = async () => {
     const seen: number[] = [];
     const look = () => seen.push(db.prepare("pragma synchronous").value<[number]>()![0]);
-    await store.enqueue(Array.from({ length: 1000 }, () => newJob()), 0, look);
+    await store.enqueue(Array.from({ length: 1000 }, () => newJob()), by(0), look);
     return seen;
   };
   assertEquals(await synchronous(), [FULL]);

@@ -1,14 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { operationFailed } from "../../src/errors.ts";
 import { openStore, openStoreIfAny } from "../../src/store/open.ts";
-import type { Store, Turn } from "../../src/store/store.ts";
-import { newJob, tempFolder } from "../helpers/store.ts";
-import { startSupervisor } from "../helpers/world.ts";
+import type { Claim, Scope, Store } from "../../src/store/store.ts";
+import { by, claim, newJob, newWorker, tempFolder } from "../helpers/store.ts";
+import { observed, startSupervisor, type WorldOptions } from "../helpers/world.ts";
 
 async function memoryStore(jobs: number, job = {}): Promise<Store> {
   const store = await openStoreIfAny("/nonexistent/queue.db");
   const all = Array.from({ length: jobs }, (_, i) => newJob({ id: `job${i + 1}`, ...job }));
-  await store.enqueue(all, Date.UTC(2030, 0, 1));
+  await store.enqueue(all, by(Date.UTC(2030, 0, 1)));
   return store;
 }
 
@@ -21,31 +20,12 @@ async function outcomes(store: Store, id = "job1") {
   return (await store.attempts(id)).map(({ attempt, outcome }) => `${attempt} ${outcome}`);
 }
 
-/** The store, with every turn that is taken put on record, and failing as long as `fails` says so. */
-function observed(store: Store, { fails = () => false }: { fails?: () => boolean } = {}) {
-  const turns: Turn[] = [];
-  const proxy = new Proxy(store, {
-    get(target, name) {
-      const value = Reflect.get(target, name);
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]) => {
-        if (fails() && name !== "changes" && name !== "verify") {
-          throw operationFailed("The store is busy", new Error("database is locked"));
-        }
-        if (name === "turn") turns.push(args[0] as Turn);
-        return value.apply(target, args);
-      };
-    },
-  });
-  return { store: proxy, turns };
-}
-
 type Supervised = ReturnType<typeof startSupervisor>;
 
 /** A worker process that runs job1, and one without a job beside it, under the same clock. */
 async function busyBesideIdle(store: Store, other: Store) {
   const busy = startSupervisor(store);
-  await store.enqueue([newJob({ id: "job1" })], busy.system.now());
+  await store.enqueue([newJob({ id: "job1" })], by(busy.system.now()));
   await busy.system.advance(1000);
   const { system, processes } = busy;
   const idle = startSupervisor(other, { id: "idle", pid: 2, system, processes });
@@ -237,7 +217,7 @@ Deno.test("a worker that was taken for dead gives up its job, and its result is 
   using other = await openStore(folder.file("queue.db"));
   let frozen = false;
   const zombie = startSupervisor(observed(store, { fails: () => frozen }).store);
-  await store.enqueue([newJob({ id: "job1" })], zombie.system.now());
+  await store.enqueue([newJob({ id: "job1" })], by(zombie.system.now()));
   await zombie.system.advance(1000);
   const { system, processes } = zombie;
   const heir = startSupervisor(other, { id: "heir", pid: 2, system, processes });
@@ -260,16 +240,13 @@ Deno.test("a worker that was taken for dead gives up its job, and its result is 
 
 Deno.test("the job of a dead worker runs again once nothing of its attempt is left", async () => {
   using store = await memoryStore(1);
-  await store.register({
-    ...{ id: "gone", host: "here", machine: "boot-1 pids-1", count: 1, leaseMs: 30_000 },
-    process: { pid: 99, startedAt: "1" },
-  }, 0);
-  const idle = [{ executor: 1, token: "token-of-the-dead" }];
   const now = Date.UTC(2030, 0, 1);
-  await store.turn({ worker: "gone", settled: [], output: [], started: [], idle }, now);
+  const machine = "boot-1 pids-1";
+  await store.register(newWorker({ id: "gone", machine, process: { pid: 99, startedAt: "1" } }), 0);
+  const [{ lease: { token } }] = await claim(store, { now, worker: "gone" }) as [Claim];
 
   const world = startSupervisor(store);
-  world.processes.stubborn.add("token-of-the-dead");
+  world.processes.stubborn.add(token);
   await world.system.advance(2000);
   assertEquals(await stateOf(store), { state: "processing", attempts: 1 }, "its worker lives");
   world.processes.dead.add(99);
@@ -327,7 +304,7 @@ Deno.test("a change of a setting and a request to stop are obeyed within a secon
   await system.advance(0);
   await other.changeSetting("kill_grace", 1234);
   await system.advance(1000);
-  await other.enqueue([newJob()], system.now());
+  await other.enqueue([newJob()], by(system.now()));
   await system.advance(1000);
   assertEquals(runner.running.get(1)?.killGraceMs, 1234);
   await other.requestStop("graceful");
@@ -349,7 +326,7 @@ Deno.test("a hint that there may be work is followed at once", async () => {
     pollMs: 3_600_000,
   });
   await system.advance(30);
-  await other.enqueue([newJob()], system.now());
+  await other.enqueue([newJob()], by(system.now()));
   ring();
   await system.advance(0);
   assertEquals(runner.running.size, 1);
@@ -374,4 +351,274 @@ Deno.test("more output is asked for only when the last was stored", async () => 
   supervisor.stop();
   await system.advance(0);
   await finished;
+});
+
+// --- Cancelling
+
+/** A supervisor that runs job1, beside another connection to its store. */
+async function runningOne(options: WorldOptions = {}) {
+  const folder = tempFolder();
+  const store = await openStore(folder.file("queue.db"));
+  const other = await openStore(folder.file("queue.db"));
+  const world = startSupervisor(store, options);
+  await other.enqueue([newJob({ id: "job1" })], by(world.system.now()));
+  await world.system.advance(1000);
+  assertEquals(world.runner.running.size, 1);
+  const cancel = async (force = false) => {
+    await other.cancel({ ids: ["job1"] }, { force }, by(world.system.now()));
+    world.ring();
+    await world.system.advance(100);
+  };
+  return {
+    ...world,
+    store,
+    cancel,
+    [Symbol.asyncDispose]: async () => {
+      world.supervisor.stop();
+      await world.system.advance(0);
+      await world.finished;
+      for (const each of [store, other, folder]) each[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("a job that is to be cancelled is ended with 700 ms of grace, once", async () => {
+  await using world = await runningOne();
+  const { cancel, runner, system, store } = world;
+  await cancel();
+  assertEquals(runner.stops, [{ executor: 1, graceMs: 700 }]);
+  await cancel();
+  await system.advance(5000);
+  assertEquals(runner.stops.length, 1);
+  runner.end(1, { kind: "signalled", signal: "SIGTERM" });
+  await system.advance(0);
+  assertEquals(await stateOf(store), { state: "cancelled", attempts: 1 });
+  assertEquals(await outcomes(store), ["1 cancelled"]);
+  assertEquals(world.events.at(-1), { event: "cancelled", job: "job1", attempt: 1 });
+  await system.advance(10_000);
+  assertEquals(runner.running.size, 0);
+});
+
+Deno.test("by force a job is ended without any grace, also when it has been asked nicely", async () => {
+  await using world = await runningOne();
+  const { cancel, runner } = world;
+  await cancel();
+  await cancel(true);
+  await cancel();
+  assertEquals(runner.stops.map(({ graceMs }) => graceMs), [700, 0]);
+  runner.end(1, { kind: "interrupted" });
+});
+
+Deno.test("a cancelled job is settled only when nothing of it is left", async () => {
+  await using world = await runningOne();
+  const { cancel, runner, system, processes, store } = world;
+  const [held] = await store.leases();
+  const { token } = held!.lease;
+  processes.stubborn.add(token);
+  await cancel();
+  runner.end(1, { kind: "interrupted" });
+  await system.advance(3000);
+  assert(processes.killed.includes(token));
+  assertEquals(await outcomes(store), ["1 null"]);
+  processes.stubborn.clear();
+  await system.advance(1000);
+  assertEquals(await outcomes(store), ["1 cancelled"]);
+});
+
+Deno.test("what a job that was not cancelled leaves running is not looked for", async () => {
+  await using world = await runningOne();
+  world.runner.exit(1, 1);
+  await world.system.advance(100);
+  assertEquals(world.processes.killed, []);
+});
+
+Deno.test("a job that completes although it was to be cancelled has completed", async () => {
+  await using world = await runningOne();
+  await world.cancel();
+  world.runner.exit(1, 0);
+  await world.system.advance(0);
+  assertEquals(await stateOf(world.store), { state: "completed", attempts: 1 });
+  assertEquals(world.events.at(-1)!.event, "completed");
+});
+
+Deno.test("a job that ended before it was known to be cancelled is cancelled all the same", async () => {
+  await using world = await runningOne();
+  const { store, runner, system } = world;
+  await store.cancel({ ids: ["job1"] }, { force: false }, by(system.now()));
+  runner.exit(1, 1);
+  await system.advance(0);
+  assertEquals(runner.stops, []);
+  assertEquals(await stateOf(store), { state: "cancelled", attempts: 1 });
+  assertEquals(world.events.at(-1)!.event, "cancelled");
+});
+
+Deno.test("of several running jobs only the one that is to be cancelled is ended", async () => {
+  await using world = await runningOne({ count: 3 });
+  const { store, runner, system, cancel } = world;
+  await store.enqueue(["job2", "job3"].map((id) => newJob({ id })), by(system.now()));
+  world.ring();
+  await system.advance(1000);
+  assertEquals(runner.running.size, 3);
+  await cancel();
+  assertEquals(runner.stops.length, 1);
+  const { executor } = runner.stops[0]!;
+  assertEquals(runner.running.get(executor)!.env.QUEUECTL_JOB_ID, "job1");
+  for (const each of [1, 2, 3]) {
+    runner.end(each, each === executor ? { kind: "interrupted" } : { kind: "exited", code: 0 });
+  }
+  await system.advance(0);
+  const { cancelled, completed } = await store.counts();
+  assertEquals([cancelled, completed], [1, 2]);
+});
+
+Deno.test("a wish to cancel outlives the worker that should have obeyed it", async () => {
+  using store = await memoryStore(1);
+  const machine = "boot-1 pids-1";
+  await store.register(newWorker({ id: "gone", machine, process: { pid: 99, startedAt: "1" } }), 0);
+  await claim(store, { now: Date.UTC(2030, 0, 1), worker: "gone" });
+  await store.cancel({ ids: ["job1"] }, { force: false }, by(Date.UTC(2030, 0, 1)));
+  const world = startSupervisor(store);
+  world.processes.dead.add(99);
+  await world.system.advance(2000);
+  assertEquals(await stateOf(store), { state: "cancelled", attempts: 1 });
+  assertEquals(world.runner.running.size, 0);
+  const recovered = world.events.find(({ event }) => event === "recovered");
+  assertEquals(recovered, {
+    ...{ event: "recovered", job: "job1", attempt: 1, worker: "gone-1", state: "cancelled" },
+  });
+  await stopAll(world);
+});
+
+// --- What a worker takes
+
+/** The ids of the jobs in the order in which one executor gets them, each completing at once. */
+async function orderOf({ runner, system }: Supervised, jobs: number): Promise<string[]> {
+  const order: string[] = [];
+  for (let i = 0; i < jobs; i++) {
+    await system.advance(0);
+    order.push(runner.running.get(1)?.env.QUEUECTL_JOB_ID ?? "nothing");
+    if (runner.running.size > 0) runner.exit(1);
+  }
+  await system.advance(0);
+  return order;
+}
+
+async function storeWith(queues: string[]): Promise<Store> {
+  const store = await memoryStore(0);
+  const jobs = queues.map((queue, i) => newJob({ id: `${queue}${i}`, queue }));
+  await store.enqueue(jobs, by(Date.UTC(2030, 0, 1)));
+  return store;
+}
+
+Deno.test("queues take turns from job to job", async () => {
+  using store = await storeWith(["a", "a", "a", "b", "b", "c"]);
+  const world = startSupervisor(store, { drain: true });
+  assertEquals(await orderOf(world, 6), ["a0", "b3", "c5", "a1", "b4", "a2"]);
+  await world.finished;
+});
+
+Deno.test("a worker for some queues takes only theirs, and empties the first ones first", async () => {
+  using store = await storeWith(["a", "b", "a", "c", "b", "d"]);
+  const scope: Scope = { queues: ["a", "c", "b"], only: null };
+  const world = startSupervisor(store, { drain: true, scope });
+  await world.system.advance(0);
+  assertEquals((await store.workers()).map(({ queues }) => queues), [["a", "c", "b"]]);
+  assertEquals(await orderOf(world, 5), ["a0", "a2", "c3", "b1", "b4"]);
+  await world.finished;
+  assertEquals((await store.counts()).pending, 1);
+});
+
+Deno.test("a worker for one job runs that one with all its attempts, and ends", async () => {
+  using store = await memoryStore(3, { maxRetries: 2 });
+  const scope: Scope = { queues: null, only: "job2" };
+  const { runner, system, finished, isDone } = startSupervisor(store, { scope, drain: true });
+  await system.advance(0);
+  assertEquals((await store.workers()).map(({ queues }) => queues), [[]]);
+  assertEquals(runner.running.get(1)?.env.QUEUECTL_JOB_ID, "job2");
+  runner.exit(1, 1);
+  await system.advance(1999);
+  assertEquals(runner.running.size, 0);
+  assert(!isDone());
+  await system.advance(1);
+  runner.exit(1, 1);
+  await system.advance(0);
+  await finished;
+  assertEquals(await stateOf(store, "job2"), { state: "dead", attempts: 2 });
+  assertEquals((await store.counts()).pending, 2);
+});
+
+Deno.test("a worker for one job waits for it while it is blocked, and ends when it is cancelled", async () => {
+  using store = await memoryStore(1);
+  const after = [{ id: "job1", anyEnd: false }];
+  await store.enqueue([newJob({ id: "job2", after })], by(0));
+  const scope: Scope = { queues: null, only: "job2" };
+  const { runner, system, finished, isDone, ring } = startSupervisor(store, { scope, drain: true });
+  await system.advance(5000);
+  assert(!isDone());
+  assertEquals(runner.running.size, 0);
+  await store.cancel({ ids: ["job1"] }, { force: false }, by(system.now()));
+  ring();
+  await system.advance(1000);
+  await finished;
+  assertEquals((await stateOf(store, "job2")).state, "cancelled");
+});
+
+Deno.test("a draining worker leaves paused queues and what waits for them alone, and ends", async () => {
+  using store = await storeWith(["paused", "open"]);
+  await store.changeQueue("paused", { paused: { reason: null } }, by(0));
+  const after = [{ id: "paused0", anyEnd: false }];
+  await store.enqueue([newJob({ id: "waits", queue: "open", after })], by(0));
+  const world = startSupervisor(store, { drain: true });
+  assertEquals(await orderOf(world, 1), ["open1"]);
+  await world.finished;
+  const { pending, blocked } = await store.counts();
+  assertEquals([pending, blocked], [1, 1]);
+});
+
+Deno.test("what waited for a job runs in the turn that settles it", async () => {
+  using inner = await memoryStore(1);
+  await inner.enqueue([newJob({ id: "job2", after: [{ id: "job1", anyEnd: false }] })], by(0));
+  const { store, turns } = observed(inner);
+  const { runner, system, finished } = startSupervisor(store, { drain: true });
+  await system.advance(0);
+  runner.exit(1);
+  await system.advance(0);
+  assertEquals(turns.length, 2);
+  assertEquals(runner.running.get(1)?.env.QUEUECTL_JOB_ID, "job2");
+  runner.exit(1);
+  await system.advance(0);
+  await finished;
+});
+
+Deno.test("a queue that is resumed is served within a second, also without a hint", async () => {
+  using folder = tempFolder();
+  using store = await openStore(folder.file("queue.db"));
+  using other = await openStore(folder.file("queue.db"));
+  await other.changeQueue("default", { paused: { reason: null } }, by(0));
+  await other.enqueue([newJob()], by(0));
+  const world = startSupervisor(store, { pollMs: 3_600_000 });
+  await world.system.advance(5000);
+  assertEquals(world.runner.running.size, 0);
+  await other.changeQueue("default", { paused: null }, by(0));
+  await world.system.advance(1000);
+  assertEquals(world.runner.running.size, 1);
+  world.runner.exit(1);
+  await stopAll(world);
+});
+
+Deno.test("a job that is put off runs again when its time has come, and no attempt is counted", async () => {
+  using store = await memoryStore(1, { snoozeMs: 5000, maxRetries: 1 });
+  const { runner, system, finished, events } = startSupervisor(store, { drain: true });
+  await system.advance(0);
+  runner.exit(1, 75);
+  await system.advance(4999);
+  assertEquals(runner.running.size, 0);
+  assertEquals(events.at(-1), { event: "snoozed", job: "job1", attempt: 1, retryInMs: 5000 });
+  await system.advance(1);
+  assertEquals(runner.running.get(1)?.env.QUEUECTL_ATTEMPT, "1");
+  runner.exit(1);
+  await system.advance(0);
+  await finished;
+  assertEquals(await stateOf(store), { state: "completed", attempts: 1 });
+  assertEquals(await outcomes(store), ["1 interrupted", "1 completed"]);
 });

@@ -11,6 +11,7 @@ import {
 } from "../../settings.ts";
 import { type App, type GlobalOptions, storeToRead, storeToWrite } from "../app.ts";
 import { look } from "../look.ts";
+import { printable } from "../format/text.ts";
 
 export function configCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -79,7 +80,7 @@ function print(app: App, options: GlobalOptions, settings: Settings, names: Sett
     const shown = Object.fromEntries(names.map((name) => [name, jsonValue(name, settings[name])]));
     return app.terminal.out(JSON.stringify(shown) + "\n");
   }
-  const lines = names.map((name) => `${name}=${writeSetting(name, settings[name])}`);
+  const lines = names.map((name) => `${name}=${printable(writeSetting(name, settings[name]))}`);
   const { paint } = look(app, options);
   const width = Math.max(...lines.map((line) => line.length));
   app.terminal.out(
@@ -92,8 +93,11 @@ function print(app: App, options: GlobalOptions, settings: Settings, names: Sett
 }
 
 /** A number where the setting's text is one: `"lease": 30`, but `"retention": "30d"`. */
-function jsonValue<N extends SettingName>(name: N, value: Settings[N]): string | number | null {
-  if (value === null) return null;
+function jsonValue<N extends SettingName>(
+  name: N,
+  value: Settings[N],
+): string | number | number[] | null {
+  if (value === null || Array.isArray(value)) return value;
   const text = writeSetting(name, value);
   return text !== "" && !isNaN(Number(text)) ? Number(text) : text;
 }

@@ -1,7 +1,8 @@
 import { Command } from "@cliffy/command";
 import { badRequest } from "../../errors.ts";
-import type { Store } from "../../store/store.ts";
-import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import type { JobSelection, Store } from "../../store/store.ts";
+import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
+import { printDone, readSelection } from "../selection.ts";
 import { listJobs } from "./list.ts";
 
 export function dlqCommand(app: App) {
@@ -29,8 +30,8 @@ function retryCommand(app: App) {
     .option("--all", "All dead jobs.")
     .action(async (options, ...ids) => {
       using store = await storeToRead(app, options);
-      const chosen = await chooseJobs(store, "retry", ids, options.all);
-      printDone(app, options, "Retrying", await store.retryDead(chosen, app.system.now()));
+      const chosen = await chooseDead(store, "retry", ids, options.all);
+      printDone(app, options, "Retrying", await store.retry(chosen, ["dead"], byPerson(app)));
     });
 }
 
@@ -45,30 +46,17 @@ function purgeCommand(app: App) {
         throw badRequest("Cannot purge all dead jobs without --yes: they cannot be brought back");
       }
       using store = await storeToRead(app, options);
-      const chosen = await chooseJobs(store, "purge", ids, options.all);
-      printDone(app, options, "Purged", await store.purgeDead(chosen));
+      const chosen = await chooseDead(store, "purge", ids, options.all);
+      printDone(app, options, "Purged", await store.remove(chosen, ["dead"], byPerson(app)));
     });
 }
 
-async function chooseJobs(
+async function chooseDead(
   store: Store,
   verb: string,
   ids: string[],
   all: true | undefined,
-): Promise<string[] | "all"> {
-  if ((ids.length > 0) === Boolean(all)) {
-    throw badRequest(`Cannot ${verb} dead jobs: expected either job ids or --all`);
-  }
-  if (all) return "all";
-  const found: string[] = [];
-  for (const id of ids) found.push((await store.find(id)).id);
-  return found;
-}
-
-function printDone({ terminal }: App, { json }: GlobalOptions, done: string, ids: string[]) {
-  if (json) return terminal.out(JSON.stringify({ ids }) + "\n");
-  terminal.out(ids.map((id) => `${id}\n`).join(""));
-  if (terminal.errIsTerminal || ids.length === 0) {
-    terminal.err(`${done} ${ids.length} ${ids.length === 1 ? "job" : "jobs"}\n`);
-  }
+): Promise<JobSelection> {
+  const chosen = await readSelection(store, `${verb} dead`, ids, { all });
+  return "ids" in chosen ? chosen : { filter: { state: "dead" } };
 }

@@ -1,15 +1,11 @@
+import { failPoint } from "../../fail_point.ts";
 import { Command } from "@cliffy/command";
 import { badRequest, quote } from "../../errors.ts";
-import {
-  completeJob,
-  FIELDS,
-  type JobRequest,
-  requestFromOptions,
-  type Surroundings,
-} from "../../job_request.ts";
-import { type App, type GlobalOptions, storeToWrite } from "../app.ts";
-import { readEnqueueInput } from "../enqueue_input.ts";
+import { completeJob, type JobRequest } from "../../job_request.ts";
+import type { Enqueued } from "../../store/store.ts";
+import { type App, byPerson, type GlobalOptions, storeToWrite, surroundings } from "../app.ts";
 import { Progress } from "../format/progress.ts";
+import { addJobOptions, type JobOptions, readRequests } from "../job_options.ts";
 
 export function enqueueCommand(app: App) {
   const command = new Command<GlobalOptions>()
@@ -20,59 +16,35 @@ export function enqueueCommand(app: App) {
     .example("With an id and a limit", "queuectl enqueue --id nightly --timeout 15m ./backup.sh")
     .example("JSON", `queuectl enqueue '{"id":"job1","command":"sleep 2"}'`)
     .example("Many at once", "generate-jobs | queuectl enqueue @-");
-  for (const { flags, help, collect } of FIELDS) command.option(flags, help, { collect });
-  return command.action(async function (options, ...words) {
-    const values = options as GlobalOptions & Record<string, unknown>;
-    await enqueue(app, values, [...words, ...this.getLiteralArgs()]);
+  return addJobOptions(command).action(async function (options, ...words) {
+    await enqueue(app, options as JobOptions, [...words, ...this.getLiteralArgs()]);
   });
 }
 
-async function enqueue(
-  app: App,
-  options: GlobalOptions & Record<string, unknown>,
-  words: string[],
-): Promise<void> {
-  const { requests, many } = await readRequests(options, words, app);
+async function enqueue(app: App, options: JobOptions, words: string[]): Promise<void> {
+  const by = byPerson(app);
+  const around = surroundings(app, by);
+  const { requests, many } = await readRequests(options, words, around);
   refuseRepeatedIds(requests);
   using store = await storeToWrite(app, options); // not before: a bad request makes no store
   const settings = await store.settings();
-  const jobs = requests.map((request) => completeJob(request, settings, app.folder));
+  const jobs = requests.map((request) => completeJob(request, settings, around));
   using progress = new Progress(app.terminal, "Enqueueing", jobs.length);
-  await store.enqueue(jobs, app.system.now(), (done) => progress.show(done));
+  const results = await store.enqueue(jobs, by, (done) => progress.show(done));
+  failPoint("after-enqueue");
   progress.clear();
-  printIds(app, options, jobs.map(({ id }) => id), many);
+  printIds(app, options, results, many);
+  const queues = await store.queues();
   if (app.terminal.errIsTerminal) {
     const { hint } = await import("../format/enqueued.ts");
     const { liveWorkers } = await import("../live_workers.ts");
-    const workersRun = (await liveWorkers(store, app.system)).length > 0;
-    app.terminal.err(hint(jobs, await store.counts(), workersRun));
+    const added = jobs.filter((_, i) => results[i]!.added);
+    const workers = await liveWorkers(store, app.system);
+    app.terminal.err(hint(added, await store.counts(), { workers, queues }));
+  } else if (queues.some(({ pausedAt }) => pausedAt !== null)) {
+    const { pausedHint } = await import("../format/enqueued.ts");
+    app.terminal.err(pausedHint(jobs, queues));
   }
-}
-
-async function readRequests(
-  options: Record<string, unknown>,
-  words: string[],
-  around: Surroundings,
-) {
-  const said = requestFromOptions(options, around);
-  if (said.command !== undefined) {
-    if (words.length === 0) return { requests: [said], many: false };
-    throw badRequest(
-      `Cannot enqueue both --command and ${quote(words.join(" "))}: expected one of them`,
-    );
-  }
-  const input = await readEnqueueInput(words, around, readBytes);
-  const requests = input.requests.map((request): JobRequest => ({
-    ...request,
-    ...said,
-    ...(said.env && { env: { ...request.env, ...said.env } }),
-  }));
-  return { requests, many: input.many };
-}
-
-async function readBytes(path: string | undefined): Promise<Uint8Array> {
-  if (path !== undefined) return await Deno.readFile(path);
-  return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
 }
 
 function refuseRepeatedIds(requests: readonly JobRequest[]) {
@@ -86,8 +58,13 @@ function refuseRepeatedIds(requests: readonly JobRequest[]) {
   }
 }
 
-function printIds(app: App, { json }: GlobalOptions, ids: string[], many: boolean) {
-  if (!json) return app.terminal.out(ids.map((id) => `${id}\n`).join(""));
-  const results = ids.map((id) => ({ id, state: "pending" }));
-  app.terminal.out(JSON.stringify(many ? results : results[0]) + "\n");
+function printIds(
+  { terminal }: App,
+  { json }: GlobalOptions,
+  results: readonly Enqueued[],
+  many: boolean,
+) {
+  if (!json) return terminal.out(results.map(({ id }) => `${id}\n`).join(""));
+  const shown = results.map(({ id, state }) => ({ id, state }));
+  terminal.out(JSON.stringify(many ? shown : shown[0]) + "\n");
 }

@@ -1,5 +1,6 @@
 import { Command } from "@cliffy/command";
 import type { JobFilter } from "../../store/store.ts";
+import { jobJson } from "../../job_json.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
 import { stateOption, wholeNumber } from "../options.ts";
 import { look } from "../look.ts";
@@ -29,11 +30,13 @@ export async function listJobs(
   const limit = wholeNumber("--limit", limitText, { min: 0, max: 1_000_000_000 });
   using store = await storeToRead(app, options);
   const { jobs, older } = await store.list(filter, limit || Number.MAX_SAFE_INTEGER);
-  const { jobJson, jobTable } = await import("../format/jobs.ts");
+  const { jobTable } = await import("../format/jobs.ts");
   if (options.json) {
     app.terminal.out(JSON.stringify(jobs.map(jobJson)) + "\n");
   } else if (jobs.length > 0) {
-    app.terminal.out(jobTable(jobs, look(app, options)));
+    const { circumstancesOf } = await import("../circumstances.ts");
+    const circumstances = await circumstancesOf(store, app.system, jobs);
+    app.terminal.out(jobTable(jobs, circumstances, look(app, options)));
   } else {
     app.terminal.err("No jobs\n");
   }

@@ -1,4 +1,5 @@
 import { Command } from "@cliffy/command";
+import { attemptJson, jobJson } from "../../job_json.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
 import { look } from "../look.ts";
 
@@ -12,12 +13,10 @@ export function showCommand(app: App) {
       using store = await storeToRead(app, options);
       const job = await store.find(id);
       const attempts = await store.attempts(job.id);
-      const { liveWorkers } = await import("../live_workers.ts");
+      const { circumstancesOf } = await import("../circumstances.ts");
       const { waitsFor } = await import("../format/waits.ts");
-      const workersRun = (await liveWorkers(store, app.system)).length > 0;
-      const waits = waitsFor(job, { now: app.system.now(), workersRun });
+      const waits = waitsFor(job, await circumstancesOf(store, app.system, [job]));
       if (options.json) {
-        const { attemptJson, jobJson } = await import("../format/jobs.ts");
         const history = attempts.map(attemptJson);
         const shown = { ...jobJson(job), attempts_history: history, waits_for: waits };
         return app.terminal.out(JSON.stringify(shown) + "\n");

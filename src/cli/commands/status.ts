@@ -1,5 +1,5 @@
 import { Command } from "@cliffy/command";
-import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import { type App, type GlobalOptions, storePath, storeToRead } from "../app.ts";
 import { look } from "../look.ts";
 
 export function statusCommand(app: App) {
@@ -18,6 +18,7 @@ export function statusCommand(app: App) {
       };
       if (!options.watch) return app.terminal.out(await page());
       const { watchPage } = await import("../watch_page.ts");
-      await watchPage(app, store, page, { redraw: !options.json });
+      const path = storePath(app, options);
+      await watchPage(app, { store, path }, page, { redraw: !options.json });
     });
 }

@@ -32,6 +32,9 @@ function startOptions(command: Command<GlobalOptions>) {
     .option("-c, --count <n:string>", "How many jobs to run at a time (1).")
     .option("-l, --limit <n:string>", "Each worker ends after so many attempts.")
     .option("-s, --sleep <seconds:string>", "How often to look for jobs if nothing wakes it.")
+    .option("--queue <names:string>", "Only from these queues, a,b, in this order. Repeatable.", {
+      collect: true,
+    })
     .option("--poll <duration:string>", "The same as --sleep.", { conflicts: ["sleep"] })
     .option("--drain", "Exit when no job is left that could still run; 1 if one has died.")
     .option("--detach", "Go to the background, with a log file beside the store.")

@@ -36,6 +36,13 @@ export function jobDetails(
   );
   const names = Object.keys(job.env);
   if (names.length > 0) facts.push(["environment", names.map(printable).join(", ")]);
+  if (job.okCodes.length > 0) facts.push(["ok codes", `0, ${job.okCodes.join(", ")}`]);
+  if (job.fatalCodes.length > 0) facts.push(["fatal codes", job.fatalCodes.join(", ")]);
+  if (job.snoozeMs !== null) {
+    facts.push(["snooze", `${span(job.snoozeMs)} after exit code 75; used: ${job.snoozes}`]);
+  }
+  if (job.key !== null) facts.push(["key", printable(job.key)]);
+  if (job.schedule !== null) facts.push(["schedule", job.schedule]);
   if (job.tags.length > 0) facts.push(["tags", job.tags.map(printable).join(", ")]);
   const lines = facts.map(([name, value, color]) =>
     `${paint(name.padEnd(12), "dim")}${color ? paint(value, color) : value}\n`

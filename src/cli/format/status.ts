@@ -1,11 +1,15 @@
+import { pausedText } from "./waits.ts";
+import { isoTime } from "../../job_json.ts";
 import { JOB_STATES, workerOf } from "../../job.ts";
-import type { HeldLease, JobCounts, Worker } from "../../store/store.ts";
+import type { HeldLease, JobCounts, Queue, Worker } from "../../store/store.ts";
 import { type Cell, type Column, table } from "./table.ts";
 import { type Paint, stateColor } from "./text.ts";
-import { isoTime, relativeTime } from "./time.ts";
+import { relativeTime } from "./time.ts";
 
 export interface Status {
   counts: JobCounts;
+  /** Queues of which nothing starts. */
+  paused: readonly Queue[];
   /** The live ones. */
   workers: readonly Worker[];
   leases: readonly HeldLease[];
@@ -41,14 +45,21 @@ const WORKER_COLUMNS: Column[] = [
 
 /** The page of `status`: the counts and the live workers. */
 export function statusPage(
-  { counts, workers, leases }: Status,
+  { counts, paused, workers, leases }: Status,
   look: { now: number; width: number; paint: Paint; line: boolean },
 ): string {
   const rows = JOB_STATES.map((state): Cell[] => [
     { text: state, color: stateColor(state) },
     { text: grouped(counts[state]), color: counts[state] ? "bold" : "dim" },
   ]);
-  return table(COUNT_COLUMNS, rows, look) + "\n" + workerTable({ workers, leases }, look);
+  const pauses = paused.map((queue) =>
+    `${look.paint(pausedText(queue), "yellow")} (${queue.name}, ${
+      relativeTime(queue.pausedAt!, look.now)
+    })\n`
+  );
+  const parts = [table(COUNT_COLUMNS, rows, look), pauses.join("")];
+  parts.push(workerTable({ workers, leases }, look));
+  return parts.filter((part) => part !== "").join("\n");
 }
 
 // Not toLocaleString: loading what it knows of languages takes longer than the whole command.
@@ -58,7 +69,7 @@ function grouped(n: number): string {
 
 /** The table of `worker list`. */
 export function workerTable(
-  { workers, leases }: Omit<Status, "counts">,
+  { workers, leases }: Pick<Status, "workers" | "leases">,
   look: { now: number; width: number; paint: Paint; line: boolean },
 ): string {
   if (workers.length === 0) return "No worker is running\n";

@@ -8,7 +8,7 @@ export interface Cell {
 export interface Column {
   title: string;
   align?: "right";
-  /** The one column that is cut where the table is wider than the terminal. */
+  /** May be cut where the table is wider than the terminal; of several the widest first. */
   flexible?: true;
 }
 
@@ -40,8 +40,13 @@ export function table(
 }
 
 function fit(columns: readonly Column[], widths: number[], width: number) {
+  const flexible = [...columns.keys()].filter((i) => columns[i]!.flexible);
+  for (const i of flexible) widths[i] = Math.min(widths[i]!, width);
   const total = widths.reduce((sum, w) => sum + w, 0) + GAP.length * (columns.length - 1);
-  const flexible = columns.findIndex((column) => column.flexible);
-  if (total <= width || flexible < 0) return;
-  widths[flexible] = Math.max(NARROWEST, widths[flexible]! - (total - width));
+  for (let over = total - width; over > 0; over--) {
+    const able = flexible.filter((i) => widths[i]! > NARROWEST);
+    const [widest] = able.sort((a, b) => widths[b]! - widths[a]!);
+    if (widest === undefined) return;
+    widths[widest]!--;
+  }
 }

@@ -70,6 +70,8 @@ export function stateColor(state: string): Color {
       return "red";
     case "cancelled":
       return "magenta";
+    case "blocked":
+      return "dim";
     default:
       return "blue";
   }

@@ -1,6 +1,7 @@
+import { isoTime } from "../../job_json.ts";
 import type { WorkerEvent } from "../../worker/events.ts";
 import { type Color, cut, type Paint, printable } from "./text.ts";
-import { isoTime, span } from "./time.ts";
+import { span } from "./time.ts";
 
 /** An event as a line for people; what a job printed may be several lines. */
 export function eventLines(
@@ -36,10 +37,17 @@ function describe(event: Exclude<WorkerEvent, { event: "output" }>): [Color, str
     case "dead":
       return [
         "red",
-        `${event.job} attempt ${event.attempt}: ${reason(event.error)}; no attempts left`,
+        `${event.job} attempt ${event.attempt}: ${reason(event.error)}; no further attempt`,
       ];
     case "interrupted":
       return ["yellow", `${event.job} attempt ${event.attempt}; the job is pending again`];
+    case "snoozed":
+      return [
+        "yellow",
+        `${event.job} attempt ${event.attempt}: put off; next attempt ${inTime(event.retryInMs)}`,
+      ];
+    case "cancelled":
+      return ["magenta", `${event.job} attempt ${event.attempt}`];
     case "recovered":
       return [
         "yellow",

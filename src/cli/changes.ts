@@ -1,0 +1,52 @@
+import { listenForBell } from "../store/bell.ts";
+import type { Store } from "../store/store.ts";
+import type { System } from "../system.ts";
+import { Wake } from "../worker/wake.ts";
+
+/** Until those who write have noticed that somebody listens, the store is asked this often. */
+const LOOK_MS = 40;
+const NOTICED_MS = 1500;
+
+/** Waits for others to write to the store. */
+export class Changes implements Disposable {
+  readonly #store: Store;
+  readonly #system: System;
+  readonly #wake: Wake;
+  readonly #bell: Disposable;
+  readonly #since: number;
+  #seen: number;
+
+  constructor(store: Store, system: System, path: string) {
+    this.#store = store;
+    this.#system = system;
+    this.#wake = new Wake(system);
+    this.#bell = listenForBell(path, "news", () => this.#wake.raise());
+    this.#since = system.monotonic();
+    this.#seen = store.changes();
+  }
+
+  [Symbol.dispose]() {
+    this.#bell[Symbol.dispose]();
+  }
+
+  /** Ends a wait, or the next one. */
+  wake() {
+    this.#seen = -1;
+    this.#wake.raise();
+  }
+
+  /** Resolves when somebody has written since it last did, or after `ms` at the latest. */
+  async next(ms: number) {
+    const until = this.#system.monotonic() + ms;
+    while (true) {
+      const changes = this.#store.changes();
+      const now = this.#system.monotonic();
+      if (changes !== this.#seen || now >= until) {
+        this.#seen = changes;
+        return;
+      }
+      const isHeard = now - this.#since > NOTICED_MS;
+      await this.#wake.wait(Math.min(until - now, isHeard ? Infinity : LOOK_MS));
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import { Command } from "@cliffy/command";
+import { badRequest, quote } from "../../errors.ts";
+import type { JobState } from "../../job.ts";
+import { openStoreIfAny } from "../../store/open.ts";
+import type { Store } from "../../store/store.ts";
+import { type App, type GlobalOptions, storePath } from "../app.ts";
+import type { Candidate, Names, Shell } from "../complete.ts";
+import { cut, printable } from "../format/text.ts";
+
+/** Somebody waits at a prompt: a store that is busy for longer has nothing to say. */
+const BUSY_MS = 200;
+/** Older jobs are not offered. */
+const MOST_JOBS = 200;
+const HELP_WIDTH = 60;
+
+/** `queuectl completions SHELL` prints what teaches a shell to ask `queuectl complete`. */
+export function completionsCommand(app: App) {
+  return new Command<GlobalOptions>()
+    .description("Print the script that completes commands, options and names in a shell.")
+    .arguments("<shell:string>")
+    .example("In ~/.bashrc", "source <(queuectl completions bash)")
+    .example("In ~/.zshrc, after compinit", "source <(queuectl completions zsh)")
+    .example("In ~/.config/fish/config.fish", "queuectl completions fish | source")
+    .action((_options, shell) => {
+      if (!Object.hasOwn(SCRIPTS, shell)) {
+        const known = Object.keys(SCRIPTS).join(", ");
+        throw badRequest(`Cannot print completions for ${quote(shell)}: expected ${known}`);
+      }
+      app.terminal.out(SCRIPTS[shell as Shell]);
+    });
+}
+
+/**
+ * `queuectl complete -- WORD…` prints the candidates for the last word, a line each, with a tab and
+ * what it means behind it. It fails silently: what it prints ends up in somebody's prompt.
+ */
+export function completeCommand(
+  app: App,
+  // deno-lint-ignore no-explicit-any -- any command can be completed
+  root: () => Command<any>,
+) {
+  return new Command<GlobalOptions>()
+    .description("List what can stand at the end of a command line, for completions.")
+    .hidden()
+    .action(async function (options) {
+      const { complete, unquoted } = await import("../complete.ts");
+      const words = this.getLiteralArgs().map((word) => unquoted(word, app.env));
+      const namesIn = (db = options.db) => names(app, { ...options, db });
+      try {
+        const found = await complete(root(), words, namesIn);
+        app.terminal.out(found.map(candidateLine).join(""));
+      } catch {
+        // Nothing to say is better than a message in the middle of somebody's command line.
+      }
+    });
+}
+
+function candidateLine({ word, help }: Candidate): string {
+  return help ? `${word}\t${cut(printable(help), HELP_WIDTH)}\n` : `${word}\n`;
+}
+
+/** What there is in the store, which is opened only to answer. */
+function names(app: App, options: GlobalOptions): Names {
+  async function ask<T>(question: (store: Store) => Promise<T>): Promise<T> {
+    using store = await openStoreIfAny(storePath(app, options), { busyMs: BUSY_MS });
+    return await question(store);
+  }
+  const words = (named: readonly { name: string }[]) => named.map(({ name }) => ({ word: name }));
+  return {
+    queues: async () => words(await ask((store) => store.queues())),
+    schedules: async () => words(await ask((store) => store.schedules())),
+    jobs: (states) => ask((store) => newestJobs(store, states ?? [undefined])),
+  };
+}
+
+async function newestJobs(
+  store: Store,
+  states: readonly (JobState | undefined)[],
+): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const state of states) {
+    const { jobs } = await store.list({ state }, MOST_JOBS);
+    for (const { id, state, command } of jobs.toReversed()) {
+      found.push({ word: id, help: `${state}: ${command}` });
+    }
+  }
+  return found;
+}
+
+// Bash splits words at ":" and "=", and replaces only what stands behind the last of them. Its $2 is
+// the word up to the cursor, where there is one.
+const BASH = `# queuectl completions for bash
+_queuectl() {
+  local words=() head= word i n
+  COMPREPLY=()
+  if [[ \${COMP_WORDS[COMP_CWORD-1]} == [\\<\\>]* || \${COMP_WORDS[COMP_CWORD]} == [\\<\\>]* ]]; then
+    compopt -o bashdefault -o default 2>/dev/null
+    return
+  fi
+  for ((i = 1; i <= COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]} n=\${#words[@]}
+    if ((n > 0)) && [[ $word == [:=]* ]]; then
+      words[n-1]+=$word head=\${words[n-1]}
+      continue
+    fi
+    ((i < COMP_CWORD)) || word=\${2-$word}
+    if [[ $head && \${words[n-1]} == "$head" ]]; then
+      words[n-1]+=$word
+    else
+      words[n]=$word head=
+    fi
+  done
+  while IFS=$'\\t' read -r word _; do
+    if [[ $word != '<files>' ]]; then
+      COMPREPLY+=("\${word#"$head"}")
+    elif [[ $2 == @* ]]; then
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -P @ -f -- "\${2#@}")
+    else
+      compopt -o bashdefault -o default 2>/dev/null
+    fi
+  done < <(queuectl complete -- "\${words[@]}" 2>/dev/null)
+  compopt -o nosort 2>/dev/null
+}
+complete -F _queuectl queuectl
+`;
+
+const ZSH = `#compdef queuectl
+_queuectl() {
+  local line
+  local -a found described
+  found=("\${(@f)$(queuectl complete -- "\${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}")
+  if [[ $found[1] == '<files>' ]]; then
+    compset -P 1 '(@|--*=)'
+    _files
+    return
+  fi
+  for line in $found; do
+    line=\${\${line//\\\\/\\\\\\\\}//:/\\\\:}
+    described+=("\${line/$'\\t'/:}")
+  done
+  _describe -V queuectl described
+}
+if [[ $funcstack[1] == _queuectl ]]; then
+  _queuectl "$@"
+else
+  compdef _queuectl queuectl
+fi
+`;
+
+const FISH = `# queuectl completions for fish
+function __queuectl_complete
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l word (commandline -ct)
+    set -l found (queuectl complete -- $words "$word" 2>/dev/null)
+    if test "$found" = '<files>'
+        set -l head (string match -r -- '^(?:@|--[^=]*=)' $word)
+        set -l path (string replace -r -- '^(?:@|--[^=]*=)' '' "$word")
+        for file in (__fish_complete_path "$path")
+            echo "$head$file"
+        end
+    else if set -q found[1]
+        printf '%s\\n' $found
+    end
+end
+complete -c queuectl -k -f -a '(__queuectl_complete)'
+`;
+
+const SCRIPTS: Record<Shell, string> = { bash: BASH, zsh: ZSH, fish: FISH };

@@ -1,0 +1,21 @@
+import { Command } from "@cliffy/command";
+import { JOB_STATES } from "../../job.ts";
+import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
+import { addSelectionOptions, confirmMany, printDone, readSelection } from "../selection.ts";
+
+const DELETABLE = JOB_STATES.filter((state) => state !== "processing");
+
+export function deleteCommand(app: App) {
+  const command = new Command<GlobalOptions>()
+    .description("Delete jobs with their history and output; what waits for them is cancelled.")
+    .arguments("[ids...:string]")
+    .option("--yes", "Do not ask: needed with --all or a filter.");
+  return addSelectionOptions(command, "Delete").action(async (options, ...ids) => {
+    using store = await storeToRead(app, options);
+    const chosen = await readSelection(store, "delete", ids, options);
+    if ("filter" in chosen) {
+      await confirmMany(app, store, chosen.filter, DELETABLE, "Delete", options);
+    }
+    printDone(app, options, "Deleted", await store.remove(chosen, DELETABLE, byPerson(app)));
+  });
+}

@@ -1,0 +1,56 @@
+import { badRequest, quote } from "../errors.ts";
+import {
+  FIELDS,
+  type JobRequest,
+  refuseContradictions,
+  requestFromOptions,
+  type Surroundings,
+} from "../job_request.ts";
+import type { GlobalOptions } from "./app.ts";
+import { at, readEnqueueInput } from "./enqueue_input.ts";
+
+/** Options of which only their names are known when the program is compiled. */
+export type JobOptions = GlobalOptions & Record<string, unknown>;
+
+interface TakesOptions {
+  option(flags: string, description: string, settings: { collect?: true }): unknown;
+}
+
+/** Gives a command the options that say what a job is to be, but for those in `without`. */
+export function addJobOptions<C extends TakesOptions>(command: C, without: string[] = []): C {
+  for (const { flags, help, keys, collect } of FIELDS) {
+    if (!without.includes(keys[0]!)) command.option(flags, help, { collect });
+  }
+  return command;
+}
+
+/** The jobs that the words and options of a command ask for, and whether it was a list of them. */
+export async function readRequests(
+  options: JobOptions,
+  words: string[],
+  around: Surroundings,
+) {
+  const said = requestFromOptions(options, around);
+  if (said.command !== undefined) {
+    if (words.length === 0) return { requests: [said], many: false };
+    throw badRequest(
+      `Cannot enqueue both --command and ${quote(words.join(" "))}: expected one of them`,
+    );
+  }
+  const input = await readEnqueueInput(words, around, readBytes);
+  const requests = input.requests.map((request): JobRequest => ({
+    ...request,
+    ...said,
+    ...(said.env && { env: { ...request.env, ...said.env } }),
+  }));
+  requests.forEach((request, i) => {
+    const place = input.lines ? `line ${input.lines[i]}` : `job ${i + 1}`;
+    if (input.many) at(place, () => refuseContradictions(request));
+  });
+  return { requests, many: input.many };
+}
+
+async function readBytes(path: string | undefined): Promise<Uint8Array> {
+  if (path !== undefined) return await Deno.readFile(path);
+  return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+}
