@@ -109,7 +109,10 @@ export function pruneJobs(sql: Sql, before: number, limit: number): boolean {
   const jobs = sql(`
     delete from jobs where seq in (
       select seq from jobs indexed by jobs_expiring
-      where state in ('completed', 'cancelled') and finished_at < ? limit ?)`).run(before, limit);
+      where (state = 'completed' or state = 'cancelled') and finished_at < ? limit ?)`).run(
+    before,
+    limit,
+  );
   const events = pruneEvents(sql, before, limit);
   return jobs === limit || events === limit;
 }

@@ -1,10 +1,12 @@
--- SQLite cannot change a check in place, so the table of jobs is made anew.
+-- SQLite cannot change a check in place, so the tables are made anew. "or" rather than "in": for a list
+-- SQLite makes a table of its own each time that a row is written, which took a third of an insert.
 create table new_jobs (
   seq            integer primary key,
   id             text not null unique,
   command        text not null,
-  state          text not null check (state in
-    ('blocked', 'pending', 'processing', 'completed', 'failed', 'dead', 'cancelled')),
+  state          text not null check (state = 'pending' or state = 'processing'
+    or state = 'completed' or state = 'failed' or state = 'dead' or state = 'cancelled'
+    or state = 'blocked'),
   queue          text not null,
   priority       integer not null,
   attempts       integer not null default 0,
@@ -33,14 +35,14 @@ create table new_jobs (
   worker_id      text,
   lease_token    text,
   -- That somebody wants a running job to be cancelled, and how.
-  cancel         text check (cancel in ('graceful', 'force')),
+  cancel         text check (cancel = 'graceful' or cancel = 'force'),
   -- Of a job that waits: 1 if it is due, 0 if not yet. Claims read an index of those that are due only.
-  ready          integer check (ready in (0, 1)),
+  ready          integer check (ready = 1 or ready = 0),
   -- The order of claims within a queue. Two half hours of waiting are worth one step of priority, and
   -- jobs that came due within half an hour of each other go strictly by their priority.
   rank           integer generated always as (2 * priority - max(created_at, run_at) / 1800000) virtual,
   check ((state = 'processing') = (lease_token is not null)),
-  check ((state in ('pending', 'failed')) = (ready is not null)),
+  check ((state = 'pending' or state = 'failed') = (ready is not null)),
   check (cancel is null or state = 'processing')
 ) strict;
 
@@ -54,10 +56,37 @@ from jobs;
 drop table jobs;
 alter table new_jobs rename to jobs;
 
+create table new_attempts (
+  seq                integer primary key,
+  job                integer not null,
+  attempt            integer not null,
+  outcome            text check (outcome is null or outcome = 'completed' or outcome = 'failed'
+    or outcome = 'timed_out' or outcome = 'lost' or outcome = 'interrupted' or outcome = 'cancelled'),
+  worker_id          text not null,
+  pid                integer,
+  process_started_at text,
+  started_at         integer not null,
+  finished_at        integer,
+  exit_code          integer,
+  signal             text,
+  error              text,
+  check ((outcome is null) = (finished_at is null))
+) strict;
+
+insert into new_attempts select * from attempts;
+drop table attempts;
+alter table new_attempts rename to attempts;
+
+create index attempts_by_job on attempts (job, seq);
+
+create trigger attempts_deleted after delete on attempts begin
+  delete from output where attempt = old.seq;
+end;
+
 create index jobs_claimable on jobs (queue, rank desc, run_at, seq) where ready = 1;
 create index jobs_not_due on jobs (run_at) where ready = 0;
 create index jobs_by_state on jobs (state, seq);
-create index jobs_expiring on jobs (finished_at) where state in ('completed', 'cancelled');
+create index jobs_expiring on jobs (finished_at) where state = 'completed' or state = 'cancelled';
 create unique index jobs_by_key on jobs (key)
   where key is not null and state in ('blocked', 'pending', 'processing', 'failed');
 
