@@ -51,6 +51,8 @@ export const WAITING_STATES: readonly JobState[] = ["pending", "failed"];
 /** Where a job comes to rest; only a person brings it back. */
 export const FINAL_STATES: readonly JobState[] = ["completed", "dead", "cancelled"];
 
+/** What a person can give a new start. */
+export const RETRYABLE_STATES: readonly JobState[] = ["failed", "dead", "cancelled"];
 export const UNFINISHED_STATES = JOB_STATES.filter((state) => !FINAL_STATES.includes(state));
 
 export function isFinal(state: JobState): boolean {
@@ -113,6 +115,13 @@ export type Outcome =
 const EX_TEMPFAIL = 75;
 /** A job that only ever asks to be put off fails in the end. */
 export const MAX_SNOOZES = 100;
+
+/** What the end of an attempt is called in events. */
+export function endName({ state, exitCode }: Settlement): "interrupted" | "snoozed" | JobState {
+  if (state !== "pending") return state;
+  // Whoever was interrupted has no exit code of its own.
+  return exitCode === null ? "interrupted" : "snoozed";
+}
 
 /** What becomes of a job and of its attempt. The store writes it down as it stands. */
 export interface Settlement {

@@ -246,10 +246,7 @@ function readKey(key: string, value: unknown, around: Surroundings): JobRequest 
   return field.read(inMs && value !== null ? `${value}ms` : value, key, around);
 }
 
-/**
- * A job that can be stored: what was said, and the settings of this moment for the rest. Throws a bad
- * request where two things that were said do not go together.
- */
+/** A job that can be stored: what was said, and the settings of this moment for the rest. */
 export function completeJob(
   request: JobRequest,
   settings: Settings,

@@ -159,7 +159,7 @@ export const SETTINGS = {
   }),
   retention: orNone(
     durationMs(0, { minMs: 1000, maxMs: 100 * YEAR_MS, units: true }, {
-      help: "completed and cancelled jobs are deleted after this time",
+      help: "completed and cancelled jobs, and events, are deleted after this time",
     }),
     30 * 86_400_000,
   ),

@@ -1,5 +1,4 @@
 import { badRequest, operationFailed, quote } from "../errors.ts";
-import { completeJob } from "../job_request.ts";
 import { readName } from "../request_values.ts";
 import { type Cron, loadCron, MISSED_POLICIES } from "../schedule.ts";
 import type { By, Store } from "../store/store.ts";
@@ -39,7 +38,6 @@ export async function addSchedule(
   const nextAt = nextTick(library, cron, timeZone, around.now);
 
   using store = await storeToWrite(app, options);
-  completeJob(request!, await store.settings(), around); // or say now what is wrong with it
   // A tick that finds the last job of its key unfinished is no reason to complain, every minute.
   const ifExists = request!.key === undefined ? undefined : request!.ifExists ?? "skip";
   const template = JSON.stringify({ cwd: around.folder, ...request, ifExists });

@@ -1,11 +1,14 @@
 import { listenForBell } from "../store/bell.ts";
 import type { Store } from "../store/store.ts";
-import type { System } from "../system.ts";
+import { sleep, type System } from "../system.ts";
 import { Wake } from "../worker/wake.ts";
 
 /** Until those who write have noticed that somebody listens, the store is asked this often. */
 const LOOK_MS = 40;
 const NOTICED_MS = 1500;
+
+/** However fast others write, nobody needs to look more often. */
+const FASTEST_MS = 50;
 
 /** Waits for others to write to the store. */
 export class Changes implements Disposable {
@@ -15,6 +18,7 @@ export class Changes implements Disposable {
   readonly #bell: Disposable;
   readonly #since: number;
   #seen: number;
+  #lookedAt = -Infinity;
 
   constructor(store: Store, system: System, path: string) {
     this.#store = store;
@@ -38,11 +42,14 @@ export class Changes implements Disposable {
   /** Resolves when somebody has written since it last did, or after `ms` at the latest. */
   async next(ms: number) {
     const until = this.#system.monotonic() + ms;
+    const restMs = this.#lookedAt + FASTEST_MS - this.#system.monotonic();
+    if (restMs > 0) await sleep(this.#system, Math.min(ms, restMs));
     while (true) {
       const changes = this.#store.changes();
       const now = this.#system.monotonic();
       if (changes !== this.#seen || now >= until) {
         this.#seen = changes;
+        this.#lookedAt = now;
         return;
       }
       const isHeard = now - this.#since > NOTICED_MS;

@@ -1,5 +1,11 @@
 import type { Command } from "@cliffy/command";
-import { IF_EXISTS, JOB_STATES, type JobState, UNFINISHED_STATES } from "../job.ts";
+import {
+  IF_EXISTS,
+  JOB_STATES,
+  type JobState,
+  RETRYABLE_STATES,
+  UNFINISHED_STATES,
+} from "../job.ts";
 import { MISSED_POLICIES } from "../schedule.ts";
 import { SETTING_NAMES, SETTINGS } from "../settings.ts";
 
@@ -97,7 +103,7 @@ export const ARGUMENTS: Record<string, readonly Lookup[]> = {
   "queue limit": [queues, text],
   "queue pause": [queues],
   "queue resume": [queues],
-  retry: [jobs(["failed", "dead", "cancelled"])],
+  retry: [jobs(RETRYABLE_STATES)],
   run: [files],
   "schedule add": [text, files],
   "schedule pause": [schedules],

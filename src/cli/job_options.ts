@@ -32,22 +32,37 @@ export async function readRequests(
 ) {
   const said = requestFromOptions(options, around);
   if (said.command !== undefined) {
-    if (words.length === 0) return { requests: [said], many: false };
+    if (words.length === 0) {
+      refuseContradictions(said);
+      return { requests: [said], many: false };
+    }
     throw badRequest(
       `Cannot enqueue both --command and ${quote(words.join(" "))}: expected one of them`,
     );
   }
   const input = await readEnqueueInput(words, around, readBytes);
-  const requests = input.requests.map((request): JobRequest => ({
-    ...request,
-    ...said,
-    ...(said.env && { env: { ...request.env, ...said.env } }),
-  }));
+  const requests = input.requests.map((request) => overridden(request, said));
   requests.forEach((request, i) => {
+    if (!input.many) return refuseContradictions(request);
     const place = input.lines ? `line ${input.lines[i]}` : `job ${i + 1}`;
-    if (input.many) at(place, () => refuseContradictions(request));
+    at(place, () => refuseContradictions(request));
   });
   return { requests, many: input.many };
+}
+
+/** What options say wins over JSON, also over what does not go together with it. */
+function overridden(request: JobRequest, said: JobRequest): JobRequest {
+  const merged = { ...request, ...said };
+  if (said.env) merged.env = { ...request.env, ...said.env };
+  if (said.delayMs !== undefined && said.runAt === undefined) delete merged.runAt;
+  if (said.runAt !== undefined && said.delayMs === undefined) delete merged.delayMs;
+  if (said.okCodes && !said.fatalCodes) {
+    merged.fatalCodes = request.fatalCodes?.filter((code) => !said.okCodes!.includes(code));
+  }
+  if (said.fatalCodes && !said.okCodes) {
+    merged.okCodes = request.okCodes?.filter((code) => !said.fatalCodes!.includes(code));
+  }
+  return merged;
 }
 
 async function readBytes(path: string | undefined): Promise<Uint8Array> {

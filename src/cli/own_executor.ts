@@ -1,6 +1,7 @@
-import type { Worker } from "../store/store.ts";
+import { serves, type Worker } from "../store/store.ts";
 import type { System } from "../system.ts";
 import type { WorkerEvent } from "../worker/events.ts";
+import type { Supervisor } from "../worker/supervisor.ts";
 import { makeSupervisor, openWorkerStore } from "./worker_process.ts";
 
 /** An executor in this process for one job that no worker process would run. */
@@ -11,6 +12,7 @@ export class OwnExecutor implements AsyncDisposable {
   readonly #onEvent: (event: WorkerEvent) => void;
   readonly #failure = Promise.withResolvers<never>();
   #finished: Promise<void> | undefined;
+  #supervisor: Supervisor | undefined;
 
   constructor(system: System, path: string, job: string, onEvent: (event: WorkerEvent) => void) {
     this.#system = system;
@@ -31,21 +33,30 @@ export class OwnExecutor implements AsyncDisposable {
 
   /** Starts, unless one of these worker processes serves the job's queue. */
   async startUnlessServed(workers: readonly Pick<Worker, "queues">[], queue: string) {
-    const isServed = workers.some(({ queues }) => queues === null || queues.includes(queue));
+    const isServed = workers.some((worker) => serves(worker, queue));
     if (this.#finished || isServed) return;
     const store = await openWorkerStore(this.#path);
-    const supervisor = makeSupervisor(this.#system, { store, path: this.#path }, {
-      count: 1,
-      scope: { queues: null, only: this.#job },
-      drain: true,
-      report: (event) => this.#onEvent(event),
-    });
+    const supervisor = this.#supervisor = makeSupervisor(
+      this.#system,
+      { store, path: this.#path },
+      {
+        count: 1,
+        scope: { queues: null, only: this.#job },
+        drain: true,
+        report: (event) => this.#onEvent(event),
+      },
+    );
     this.#finished = supervisor.run()
       .catch((error) => this.#failure.reject(error))
       .finally(() => {
         store[Symbol.dispose]();
         this.#finished = undefined; // somebody may have stopped it between two attempts
       });
+  }
+
+  /** Lets go of the job: an attempt that runs is interrupted. */
+  stop() {
+    this.#supervisor?.stop(true);
   }
 
   /** Resolves when it has ended, which it does with its job. */

@@ -13,7 +13,7 @@ export interface ShownSchedule extends Schedule {
   lastState: JobState | null;
 }
 
-export async function readSchedules(store: Store): Promise<ShownSchedule[]> {
+export async function readSchedules(store: Store, now: number): Promise<ShownSchedule[]> {
   const schedules = await store.schedules();
   if (schedules.length === 0) return [];
   const { nextTick } = await loadCron();
@@ -21,7 +21,9 @@ export async function readSchedules(store: Store): Promise<ShownSchedule[]> {
   for (const schedule of schedules) {
     const { cron, timeZone, pausedAt, nextAt, lastJob } = schedule;
     const next: number[] = [];
-    let tick = pausedAt === null ? nextAt : null;
+    // One that has passed is made up for, or not, by the next worker.
+    let tick = nextAt !== null && nextAt <= now ? nextTick(cron, timeZone, now) : nextAt;
+    if (pausedAt !== null) tick = null;
     while (tick !== null && next.length < SHOWN_TICKS) {
       next.push(tick);
       tick = nextTick(cron, timeZone, tick);

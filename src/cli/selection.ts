@@ -47,6 +47,35 @@ export async function readSelection(
   return { ids: found };
 }
 
+const STEP = 1000;
+
+/**
+ * Does something to the selected jobs: to those that were named at once, all or none; to those that a
+ * filter finds, state by state and step by step, so that workers do not wait long for the store.
+ */
+export async function* inSteps<T>(
+  chosen: JobSelection,
+  states: readonly JobState[],
+  act: (which: JobSelection) => Promise<T>,
+): AsyncGenerator<T> {
+  if ("ids" in chosen) return yield await act(chosen);
+  const { filter } = chosen;
+  for (const state of states) {
+    if (filter.state !== undefined && filter.state !== state) continue;
+    const isLeft = state !== "processing"; // these stay in their state for now
+    while (true) {
+      const limit = isLeft ? STEP : undefined;
+      const done = await act({ filter: { ...filter, state }, limit });
+      yield done;
+      if (!isLeft || sizeOf(done) < STEP) break;
+    }
+  }
+}
+
+function sizeOf(done: unknown): number {
+  return Array.isArray(done) ? done.length : (done as { cancelled: string[] }).cancelled.length;
+}
+
 /** Lets a person say no to what would be done to all jobs that match. */
 export async function confirmMany(
   app: App,

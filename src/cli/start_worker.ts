@@ -6,6 +6,7 @@ import { eventJson, eventLines } from "./format/worker_events.ts";
 import { painter } from "./format/text.ts";
 import { durationOption, wholeNumber } from "./options.ts";
 import { onStopSignals } from "./stop_signals.ts";
+import { untilItFails } from "./terminal.ts";
 import { makeSupervisor, openWorkerStore } from "./worker_process.ts";
 
 export interface StartOptions {
@@ -27,7 +28,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
   if (options.detach) return await detachWorker(app, options, path);
 
   using store = await openWorkerStore(path);
-  const report = harmless(reporter(app, options));
+  const report = untilItFails(reporter(app, options));
   let died = false;
   const supervisor = makeSupervisor(app.system, { store, path }, {
     ...started,
@@ -70,18 +71,5 @@ function reporter(app: App, options: GlobalOptions & StartOptions): (event: Work
   return (event) => {
     if (options.quiet && event.event !== "warning") return;
     terminal.err(eventLines(event, { now: system.now(), paint }));
-  };
-}
-
-/** The same reporter, silent from its first failure on: a closed terminal must not decide what happens to jobs. */
-function harmless(report: (event: WorkerEvent) => void): (event: WorkerEvent) => void {
-  let heard = true;
-  return (event) => {
-    if (!heard) return;
-    try {
-      report(event);
-    } catch {
-      heard = false;
-    }
   };
 }

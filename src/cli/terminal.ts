@@ -33,6 +33,22 @@ export const realTerminal: Terminal = {
   },
 };
 
+/**
+ * The same printer, silent from its first failure on: a closed terminal or pipe must not decide what
+ * happens to jobs.
+ */
+export function untilItFails<A extends unknown[]>(print: (...args: A) => void) {
+  let isHeard = true;
+  return (...args: A) => {
+    if (!isHeard) return;
+    try {
+      print(...args);
+    } catch {
+      isHeard = false;
+    }
+  };
+}
+
 const encoder = new TextEncoder();
 
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, data: string | Uint8Array) {

@@ -1,6 +1,6 @@
 import { formatDuration } from "../duration.ts";
 import { badRequest } from "../errors.ts";
-import { isFinal, type Job, UNFINISHED_STATES } from "../job.ts";
+import { isFinal, type Job } from "../job.ts";
 import { jobJson } from "../job_json.ts";
 import type { Store } from "../store/store.ts";
 import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
@@ -24,7 +24,7 @@ export async function waitForJobs(
   const limitMs = timeout === undefined ? Infinity : durationOption("--timeout", timeout);
   const until = system.monotonic() + limitMs;
   using store = await storeToRead(app, options);
-  const ids = all ? await unfinishedIds(store) : await wholeIds(store, words);
+  const ids = all ? await store.unfinished() : await wholeIds(store, words);
   using changes = new Changes(store, system, storePath(app, options));
   const ended: Job[] = [];
   for (const id of ids) {
@@ -57,13 +57,4 @@ async function wholeIds(store: Store, words: readonly string[]): Promise<string[
   const ids: string[] = [];
   for (const word of words) ids.push((await store.find(word)).id);
   return [...new Set(ids)];
-}
-
-async function unfinishedIds(store: Store): Promise<string[]> {
-  const ids: string[] = [];
-  for (const state of UNFINISHED_STATES) {
-    const { jobs } = await store.list({ state }, Number.MAX_SAFE_INTEGER);
-    ids.push(...jobs.map(({ id }) => id));
-  }
-  return ids;
 }

@@ -63,7 +63,7 @@ async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promi
       path,
       verify: () => verifySame(path, opened),
       copyTo(copy, write) {
-        if (linkInWhole(copy, write)) return;
+        if (linkInWhole(copy, write, "write")) return;
         throw operationFailed(`Cannot write ${quote(copy)}: there is something with this name`);
       },
       wake: new Bell(path, "wake"),
@@ -138,7 +138,11 @@ async function createStore(path: string) {
  * Makes a store beside its place and links it in whole, so that nobody ever meets half a store.
  * False if there is something at its place by then.
  */
-function linkInWhole(path: string, write: (draft: string) => void): boolean {
+function linkInWhole(
+  path: string,
+  write: (draft: string) => void,
+  verb = "open",
+): boolean {
   const draft = `${path}.new-${newId(8)}`;
   try {
     Deno.openSync(draft, { createNew: true, write: true, mode: 0o600 }).close();
@@ -155,7 +159,7 @@ function linkInWhole(path: string, write: (draft: string) => void): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
-    throw explainedFileError(error, path);
+    throw explainedFileError(error, path, verb);
   } finally {
     for (const suffix of ["", "-wal", "-shm"]) removeIfThere(draft + suffix);
   }
@@ -201,12 +205,12 @@ function verifySame(path: string, opened: Deno.FileInfo) {
   }
 }
 
-function explainedFileError(error: unknown, path: string): unknown {
+function explainedFileError(error: unknown, path: string, verb = "open"): unknown {
   if (error instanceof UserError || !(error instanceof Error)) return error;
   const said = error.message.match(/^[^(:]*(?= \(os error \d+\))/)?.[0];
   return said
-    ? cannotOpen(path, said.toLowerCase(), error)
-    : explained(error, { doing: "open", path });
+    ? operationFailed(`Cannot ${verb} the store ${quote(path)}: ${said.toLowerCase()}`, error)
+    : explained(error, { doing: verb, path });
 }
 
 function cannotOpen(path: string, reason: string, cause?: unknown): UserError {

@@ -73,10 +73,12 @@ export class SqliteStore implements Store {
   // True until the settings are read: they cannot ask for more.
   #durable = true;
   readonly #immediately: (write: () => unknown) => unknown;
+  readonly #atOnce: (read: () => unknown) => unknown;
 
   constructor(db: Database, file: StoreFile) {
     this.#db = db;
     this.#immediately = db.transaction((write: () => unknown) => write()).immediate;
+    this.#atOnce = db.transaction((read: () => unknown) => read()).deferred;
     this.#file = file;
   }
 
@@ -97,7 +99,7 @@ export class SqliteStore implements Store {
   }
 
   find(idOrPrefix: string) {
-    return this.#read("find a job", () => {
+    return this.#readWhole("find a job", () => {
       const ids = matchingIds(this.#sql, idOrPrefix);
       if (ids.length > 1) throw ambiguous(idOrPrefix, ids);
       if (ids.length === 0) throw operationFailed(`No job ${quote(idOrPrefix)}`);
@@ -106,13 +108,21 @@ export class SqliteStore implements Store {
   }
 
   list(filter: JobFilter, limit: number) {
-    return this.#read("list jobs", (): JobPage => {
+    return this.#readWhole("list jobs", (): JobPage => {
       const { where, values } = condition(filter);
       const rows = this.#sql(`select ${JOB} from jobs ${where} order by seq desc limit ?`)
         .all(...values, limit) as JobRow[];
       const matching = rows.length < limit ? rows.length : countMatching(this.#sql, filter);
       return { jobs: rows.map(toJob).reverse(), older: matching - rows.length };
     });
+  }
+
+  unfinished() {
+    return this.#read("list jobs", () =>
+      this.#sql(`
+        select id from jobs
+        where state in ('blocked', 'pending', 'processing', 'failed') order by seq`)
+        .values<[string]>().map(([id]) => id));
   }
 
   count(filter: JobFilter) {
@@ -201,7 +211,7 @@ export class SqliteStore implements Store {
   }
 
   queues() {
-    return this.#read("read the queues", () => readQueues(this.#sql));
+    return this.#readWhole("read the queues", () => readQueues(this.#sql));
   }
 
   changeQueue(name: string, change: QueueChange, by: By) {
@@ -227,11 +237,11 @@ export class SqliteStore implements Store {
     );
   }
 
-  tick(schedule: Schedule, next: Parameters<Store["tick"]>[1], by: By) {
-    return this.#writeAndRing(
-      "make a scheduled job",
-      () => tick(this.#sql, schedule, next, by),
-    );
+  async tick(schedule: Schedule, next: Parameters<Store["tick"]>[1], by: By) {
+    const doing = "make a scheduled job";
+    const isMine = await this.#write(doing, () => tick(this.#sql, schedule, next, by));
+    if (isMine) this.#ring();
+    return isMine;
   }
 
   settings() {
@@ -350,7 +360,7 @@ export class SqliteStore implements Store {
   }
 
   examine() {
-    return this.#read("examine", () => examine(this.#sql));
+    return this.#readWhole("examine", () => examine(this.#sql));
   }
 
   backup(path: string) {
@@ -378,6 +388,11 @@ export class SqliteStore implements Store {
     return statement;
   };
 
+  /** Reads of one moment, where one statement does not do. */
+  #readWhole<T>(doing: string, read: () => T): Promise<T> {
+    return this.#read(doing, () => this.#atOnce(read) as T);
+  }
+
   // deno-lint-ignore require-await -- asynchronous for the engines that are
   async #read<T>(doing: string, read: () => T): Promise<T> {
     try {
@@ -389,9 +404,13 @@ export class SqliteStore implements Store {
 
   async #writeAndRing<T>(doing: string, write: () => T): Promise<T> {
     const result = await this.#write(doing, write);
+    this.#ring();
+    return result;
+  }
+
+  #ring() {
     this.#file.wake.ring();
     this.#file.news.ring();
-    return result;
   }
 
   // With an fsync, unless the settings say otherwise.

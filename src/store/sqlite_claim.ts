@@ -58,28 +58,43 @@ export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
 }
 
 /** The jobs to be claimed, at most one for each idle executor, the first one first. */
-function choose(sql: Sql, { idle, scope, lastQueue }: Turn, now: number): Claimable[] {
+function choose(sql: Sql, { idle, scope }: Turn, now: number): Claimable[] {
   const wanted = idle.length;
   let open = openQueues(sql, scope, now);
   if (open.some(({ othersDue }) => othersDue)) {
     promoteDue(sql, now);
     open = openQueues(sql, scope, now);
   }
-  open = open.filter(({ hasReady }) => hasReady);
-  const waiting = (scope.queues ? open : inTurn(open, lastQueue)).map(({ name, slots }) =>
+  const waiting = open.filter(({ hasReady }) => hasReady).map(({ name, slots }) =>
     selectClaimable(sql, name, scope, Math.min(wanted, slots ?? wanted))
   );
   if (scope.queues) return waiting.flat().slice(0, wanted);
   if (waiting.length === 1) return waiting[0]!;
+  const chosen = takeTurns(waiting, wanted);
+  for (const { queue } of chosen) {
+    sql(`
+      insert into turns select ?, coalesce(max(served), 0) + 1 from turns where true
+      on conflict do update set served = excluded.served`).run(queue);
+  }
+  return chosen;
+}
+
+/**
+ * Of the first jobs of several queues the one with the highest rank; where there are others of the same
+ * priority, whose turn it is. Whoever was served goes to the end of the line.
+ */
+function takeTurns(waiting: Claimable[][], wanted: number): Claimable[] {
   const chosen: Claimable[] = [];
   while (chosen.length < wanted) {
-    // The highest rank says whose priority it is, and of all with that priority the first in turn is
-    // served and goes to the end of the line.
-    let top: Claimable | undefined;
-    for (const [head] of waiting) if (head && (!top || head.rank > top.rank)) top = head;
-    if (!top) break;
-    const best = waiting.findIndex(([head]) => head?.priority === top.priority);
-    const [served] = waiting.splice(best, 1) as [Claimable[]];
+    const heads = waiting.flatMap(([head]) => head ?? []);
+    if (heads.length === 0) break;
+    const top = heads.reduce((best, head) => head.rank > best.rank ? head : best);
+    const others = heads.filter(({ priority }) => priority !== top.priority);
+    const floor = Math.max(...others.map(({ rank }) => rank));
+    const next = waiting.findIndex(([head]) =>
+      head !== undefined && head.priority === top.priority && head.rank >= floor
+    );
+    const [served] = waiting.splice(next, 1) as [Claimable[]];
     chosen.push(served.shift()!);
     waiting.push(served);
   }
@@ -94,7 +109,7 @@ function selectClaimable(sql: Sql, queue: string, { only }: Scope, limit: number
   return found as Claimable[];
 }
 
-/** The queues that have jobs waiting and may run one, in the order of the scope, else by name. */
+/** The queues that have jobs waiting and may run one, in the order of the scope, else in turn. */
 function openQueues(sql: Sql, scope: Scope, now: number): OpenQueue[] {
   const open = sql(`
     select waiting.queue as name, max_running - coalesce(running.jobs, 0) as slots,
@@ -105,17 +120,11 @@ function openQueues(sql: Sql, scope: Scope, now: number): OpenQueue[] {
     left join queues on queues.name = waiting.queue
     left join job_counts as running
       on running.queue = waiting.queue and running.state = 'processing'
+    left join turns on turns.queue = waiting.queue
     where paused_at is null and (slots is null or slots > 0)
-    order by name`).all(now) as OpenQueue[];
+    order by coalesce(served, 0), name`).all(now) as OpenQueue[];
   if (!scope.queues) return open;
   return [...new Set(scope.queues)].flatMap((name) => open.filter((queue) => queue.name === name));
-}
-
-/** Those that come after the one served last, then the others. */
-function inTurn(queues: OpenQueue[], lastQueue: string | null): OpenQueue[] {
-  if (lastQueue === null) return queues;
-  const next = queues.findIndex(({ name }) => name > lastQueue);
-  return next <= 0 ? queues : [...queues.slice(next), ...queues.slice(0, next)];
 }
 
 function promoteDue(sql: Sql, now: number) {

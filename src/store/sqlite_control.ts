@@ -114,5 +114,7 @@ export function pruneJobs(sql: Sql, before: number, limit: number): boolean {
     limit,
   );
   const events = pruneEvents(sql, before, limit);
+  sql("delete from job_counts where jobs = 0").run();
+  sql("delete from turns where queue not in (select queue from job_counts)").run();
   return jobs === limit || events === limit;
 }

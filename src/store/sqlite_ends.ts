@@ -36,8 +36,12 @@ export function followEnds(sql: Sql, ended: readonly EndedJob[], by: By): boolea
 }
 
 function unmetNeedsOf(sql: Sql, seq: number): { job: number; anyEnd: number }[] {
-  return sql("select job, any_end as anyEnd from dependencies where needs = ? and met = 0")
-    .all(seq) as { job: number; anyEnd: number }[];
+  return sql(`
+    select job, any_end as anyEnd from dependencies join jobs on jobs.seq = job
+    where needs = ? and met = 0 and state = 'blocked'`).all(seq) as {
+    job: number;
+    anyEnd: number;
+  }[];
 }
 
 function release(sql: Sql, job: number, why: { event: string; cause: string }, by: By): boolean {

@@ -32,13 +32,13 @@ export function changeQueue(sql: Sql, name: string, change: QueueChange, by: By)
   sql("insert into queues (name) values (?) on conflict do nothing").run(name);
   const { paused, maxRunning } = change;
   if (paused !== undefined) {
-    sql("update queues set paused_at = ?, pause_reason = ? where name = ?")
-      .run(paused && by.now, paused && paused.reason, name);
+    const changed = sql(`
+      update queues set paused_at = ?, pause_reason = ?
+      where name = ? and (paused_at is not null or ?)`)
+      .run(paused && by.now, paused && paused.reason, name, Number(paused !== null));
     const event = paused ? "queue paused" : "queue resumed";
-    record(sql, {
-      event,
-      cause: `Queue ${quote(name)}${paused?.reason ? `: ${paused.reason}` : ""}`,
-    }, by);
+    const reason = paused?.reason ? `: ${paused.reason}` : "";
+    if (changed > 0) record(sql, { event, cause: `Queue ${quote(name)}${reason}` }, by);
   }
   if (maxRunning !== undefined) {
     sql("update queues set max_running = ? where name = ?").run(maxRunning, name);
@@ -92,13 +92,14 @@ function mustExist(name: string, changed: number) {
 /** Makes the jobs of a schedule's ticks, unless another process was first. */
 export function tick(
   sql: Sql,
-  { name, nextAt: expected }: Schedule,
+  { name, createdAt, nextAt: expected }: Schedule,
   { nextAt, lastTick, jobs }: Parameters<Store["tick"]>[1],
   by: By,
 ): boolean {
   const moved = sql(`
     update schedules set next_at = ?, last_tick = coalesce(?, last_tick)
-    where name = ? and next_at = ? and paused_at is null`).run(nextAt, lastTick, name, expected!);
+    where name = ? and created_at = ? and next_at = ? and paused_at is null`)
+    .run(nextAt, lastTick, name, createdAt, expected!);
   if (moved === 0) return false;
   failPoint("inside-tick");
   const made = enqueueJobs(sql, jobs, by);

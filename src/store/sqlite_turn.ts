@@ -2,7 +2,7 @@ import { failPoint } from "../fail_point.ts";
 import { claimJobs } from "./sqlite_claim.ts";
 import { followEnds } from "./sqlite_ends.ts";
 import { record } from "./sqlite_events.ts";
-import { isFinal, type Settlement, WAITING_STATES } from "../job.ts";
+import { endName, isFinal, type Settlement, WAITING_STATES } from "../job.ts";
 import type { Sql } from "./sqlite_rows.ts";
 import type { By, Ended, Lease, OutputBatch, Turn, TurnResult } from "./store.ts";
 
@@ -98,11 +98,8 @@ function settleAttempt(
   return true;
 }
 
-function recordEnd(sql: Sql, { job }: Ended, { state, error, exitCode }: Settlement, by: By) {
-  // Whoever was interrupted has no exit code of its own.
-  const back = exitCode === null ? "interrupted" : "snoozed";
-  const event = state === "pending" ? back : state;
-  record(sql, { event, job: job.id, attempt: job.attempts, cause: error }, by);
+function recordEnd(sql: Sql, { job }: Ended, end: Settlement, by: By) {
+  record(sql, { event: endName(end), job: job.id, attempt: job.attempts, cause: end.error }, by);
 }
 
 const NOTHING = { dependencies: 0, limits: 0 };
@@ -110,7 +107,7 @@ const NOTHING = { dependencies: 0, limits: 0 };
 /** Whether there is anything that the end of a job could mean something to. */
 function whatEndsMayChange(sql: Sql): typeof NOTHING {
   return sql(`
-    select exists (select 1 from dependencies where met = 0) as dependencies,
+    select exists (select 1 from jobs where state = 'blocked') as dependencies,
       exists (select 1 from queues where max_running is not null) as limits`)
     .get() as typeof NOTHING;
 }

@@ -141,6 +141,11 @@ export interface NewWorker {
   leaseMs: number;
 }
 
+/** Whether a worker process takes jobs of a queue. */
+export function serves({ queues }: Pick<NewWorker, "queues">, queue: string): boolean {
+  return queues === null || queues.includes(queue);
+}
+
 export type StopRequest = "graceful" | "force";
 
 export interface Worker extends NewWorker {
@@ -185,8 +190,6 @@ export interface Turn {
   started: readonly { lease: Lease; process: ProcessId }[];
   idle: readonly { executor: number; token: string }[];
   scope: Scope;
-  /** The queue that was served last: where queues take turns, the others come first. */
-  lastQueue: string | null;
 }
 
 /** What a worker needs to know of a job to run it and to settle it. */
@@ -268,6 +271,8 @@ export interface Store extends Disposable {
   attempts(jobId: string): Promise<AttemptRecord[]>;
   /** A page of an attempt's kept output in the order it came, from place `from` on. Empty after the last one. */
   output(attempt: number, from: number): Promise<OutputChunk[]>;
+  /** The ids of all jobs that have not ended, in order of arrival. */
+  unfinished(): Promise<string[]>;
   /** How many jobs match. */
   count(filter: JobFilter): Promise<number>;
   /** What these jobs, by their ids, still wait for. */
@@ -278,7 +283,8 @@ export interface Store extends Disposable {
    */
   cancel(which: JobSelection, how: { force: boolean }, by: By): Promise<Cancelled>;
   /**
-   * Gives failed, dead and cancelled jobs a new start, now: pending, no attempts used. By id, throws,
+   * Gives failed, dead and cancelled jobs a new start, now: pending, or blocked by others that have not
+   * ended yet and that they need to complete; no attempts used. By id, throws,
    * changing nothing, if one is none of these, or not one of `states`. Returns their ids.
    */
   retry(which: JobSelection, states: readonly JobState[], by: By): Promise<string[]>;
@@ -347,7 +353,7 @@ export interface Store extends Disposable {
   leases(): Promise<HeldLease[]>;
   /**
    * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
-   * each idle executor: of a queue the highest priority first, then the one due first, then the one that
+   * each idle executor: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
    * came first; of several queues the one with the highest priority, in turns where that is the same.
    * Paused queues are left alone, and the limit of a queue holds over all workers. What no longer
    * carries the job's lease token changes nothing; settlements that came too late are reported.

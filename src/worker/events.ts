@@ -1,4 +1,4 @@
-import type { Job, Settlement } from "../job.ts";
+import { endName, type Job, type Settlement } from "../job.ts";
 import type { Printed } from "./protocol.ts";
 
 /** What a worker process tells the person who started it. `job` is the job's id. */
@@ -21,25 +21,27 @@ export type WorkerEvent =
 /** The event of an attempt that was settled. */
 export function endEvent(
   { id, attempts: attempt }: Pick<Job, "id" | "attempts">,
-  { state, error, runAt, exitCode }: Settlement,
+  settlement: Settlement,
   { durationMs, now }: { durationMs: number; now: number },
 ): WorkerEvent {
-  switch (state) {
+  const { error, runAt } = settlement;
+  const name = endName(settlement);
+  switch (name) {
     case "completed":
-      return { event: state, job: id, attempt, durationMs };
+      return { event: name, job: id, attempt, durationMs };
     case "failed":
-      return { event: state, job: id, attempt, error: error!, retryInMs: Math.max(0, runAt - now) };
+      return { event: name, job: id, attempt, error: error!, retryInMs: Math.max(0, runAt - now) };
     case "dead":
-      return { event: state, job: id, attempt, error: error! };
-    case "pending":
-      // Whoever was interrupted has no exit code of its own.
-      return exitCode === null
-        ? { event: "interrupted", job: id, attempt }
-        : { event: "snoozed", job: id, attempt, retryInMs: Math.max(0, runAt - now) };
+      return { event: name, job: id, attempt, error: error! };
+    case "interrupted":
+      return { event: name, job: id, attempt };
+    case "snoozed":
+      return { event: name, job: id, attempt, retryInMs: Math.max(0, runAt - now) };
     case "cancelled":
-      return { event: state, job: id, attempt };
+      return { event: name, job: id, attempt };
+    case "pending":
     case "processing":
     case "blocked":
-      throw new Error(`A settled job cannot be ${state}`);
+      throw new Error(`A settled job cannot be ${name}`);
   }
 }

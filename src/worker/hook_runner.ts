@@ -9,11 +9,20 @@ type HookName = "hook_completed" | "hook_dead" | "hook_idle";
 export class HookRunner {
   readonly #world: World;
   readonly #settings: () => Settings;
+  readonly #onQuiet: () => void;
   #begun: Promise<void> = Promise.resolve();
+  #last: symbol | null = null;
 
-  constructor(world: World, settings: () => Settings) {
+  /** `onQuiet` is called when the last hook has ended. */
+  constructor(world: World, settings: () => Settings, onQuiet: () => void) {
     this.#world = world;
     this.#settings = settings;
+    this.#onQuiet = onQuiet;
+  }
+
+  /** Whether no hook runs or waits. */
+  get isQuiet(): boolean {
+    return this.#last === null;
   }
 
   /** Looks whether an event is one that a hook is set for. */
@@ -28,12 +37,6 @@ export class HookRunner {
     this.#run("hook_idle", null);
   }
 
-  /** Resolves when no hook runs or waits. */
-  async finished() {
-    await this.#begun;
-    await this.#world.hooks.finished();
-  }
-
   end() {
     this.#world.hooks.end();
   }
@@ -41,7 +44,13 @@ export class HookRunner {
   #run(name: HookName, id: string | null) {
     const command = this.#settings()[name];
     if (command === null) return;
+    const me = this.#last = Symbol();
     this.#begun = this.#begun.then(() => this.#begin(name, command, id));
+    this.#begun.then(() => this.#world.hooks.finished()).then(() => {
+      if (this.#last !== me) return; // a later one tells
+      this.#last = null;
+      this.#onQuiet();
+    });
   }
 
   async #begin(name: HookName, command: string, id: string | null) {

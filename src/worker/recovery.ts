@@ -65,7 +65,6 @@ export class Recovery {
       started: [],
       idle: [],
       scope: WHOLE_STORE,
-      lastQueue: null,
     }, now);
     if (result.refused.length === 0) {
       const { id, attempts: attempt, workerId } = job;

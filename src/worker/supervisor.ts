@@ -80,7 +80,6 @@ export class Supervisor {
   #settings!: Settings;
   #outlook: Outlook = { claimable: true, nextDueAt: null, unfinished: 1 };
   #stopping: "graceful" | "force" | null = null;
-  #lastQueue: string | null = null;
   #changes = -1;
   #mustObey = false;
   #failingSince: number | null = null;
@@ -99,7 +98,7 @@ export class Supervisor {
     const { limit, verbose, worker, scope = WHOLE_STORE } = options;
     this.#options = options;
     this.#scope = scope;
-    this.#hooks = new HookRunner(world, () => this.#settings);
+    this.#hooks = new HookRunner(world, () => this.#settings, () => this.#wake.raise());
     this.#world = {
       ...world,
       report: (event) => {
@@ -128,7 +127,6 @@ export class Supervisor {
         await this.#step();
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
-      await this.#finishHooks();
       await this.#insist(() => store.deregister(id));
     } catch (error) {
       await this.#abandon();
@@ -157,14 +155,9 @@ export class Supervisor {
   }
 
   #isDone(): boolean {
-    if (!this.#attempts.isEmpty) return false;
+    if (!this.#attempts.isEmpty || !this.#hooks.isQuiet) return false;
     if (this.#stopping || this.#attempts.idle.length === 0) return true;
     return this.#options.drain === true && this.#outlook.unfinished === 0;
-  }
-
-  async #finishHooks() {
-    using patience = this.#world.system.timer(this.#settings.shutdown_grace);
-    await Promise.race([this.#hooks.finished(), patience.over]);
   }
 
   // A job must not outlive its worker unseen, not even one whose store is gone.
@@ -251,20 +244,20 @@ export class Supervisor {
       ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
       idle: wants ? this.#attempts.idle.map((executor) => ({ executor, token: newId(20) })) : [],
       scope: this.#scope,
-      lastQueue: this.#lastQueue,
     }, wallNow);
     this.#unsynced = true;
     if (batch?.settled.length) failPoint("after-settle");
     if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
-    this.#lastQueue = result.claimed.at(-1)?.job.queue ?? this.#lastQueue;
     if (this.#stopping === "force") this.#attempts.end();
-    if (this.#wantsJobs()) this.#outlook = await store.outlook(this.#scope, system.now());
-    const isLast = this.#scope.only === null && this.#outlook.unfinished === 0;
-    if (batch?.settled.length && this.#attempts.isEmpty && isLast) {
-      this.#hooks.idle();
+    const isOver = batch !== null && batch.settled.length > 0 && this.#attempts.isEmpty;
+    if (this.#wantsJobs() || isOver) {
+      this.#outlook = await store.outlook(this.#scope, system.now());
     }
+    if (this.#wantsJobs() && this.#outlook.claimable) this.#pollAt = 0; // it made jobs claimable only
+    const isLast = this.#scope.only === null && this.#outlook.unfinished === 0;
+    if (isOver && isLast) this.#hooks.idle();
   }
 
   #isDue(): boolean {

@@ -86,7 +86,6 @@ export function turnOf(said: Partial<Turn> = {}): Turn {
     started: [],
     idle: [],
     scope: WHOLE_STORE,
-    lastQueue: null,
     ...said,
   };
 }

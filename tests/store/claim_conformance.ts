@@ -188,29 +188,47 @@ export function claimConformance(name: string, freshStore: () => Promise<FreshSt
     assertEquals(claimed.map(({ job }) => job.queue).join(""), "abcabaa");
   });
 
-  rule("queues take turns from claim to claim: the next one after the last", async (connect) => {
-    const store = await connect();
-    await add(store, ["a", "a", "a", "b", "b", "c", "c", "c"].map((queue) => [queue, 0]));
-    let lastQueue: string | null = null;
+  rule("queues take turns from claim to claim, whoever claims", async (connect) => {
+    const stores = [await connect(), await connect()];
+    await add(stores[0]!, ["a", "a", "a", "b", "b", "c", "c", "c"].map((queue) => [queue, 0]));
     let order = "";
     while (order.length < 8) {
-      const [claimed] = await claimIn(store, { lastQueue });
-      lastQueue = claimed!.job.queue;
-      order += lastQueue;
+      const [claimed] = await claimIn(stores[order.length % 2]!);
+      order += claimed!.job.queue;
     }
     assertEquals(order, "abcabcac");
   });
 
-  rule("the queue served last need not be there any more", async (connect) => {
-    const store = await connect();
-    await add(store, [["a", 0], ["c", 0]]);
-    const first = async (lastQueue: string) => {
-      const [claimed] = await claimIn(store, { lastQueue });
-      await end(store, claimed!, { kind: "interrupted" }, NOW);
-      return claimed!.job.queue;
-    };
-    assertEquals([await first("b"), await first("d"), await first("0")], ["c", "a", "a"]);
-  });
+  rule(
+    "jobs of higher priority in another queue do not change whose turn it is",
+    async (connect) => {
+      const store = await connect();
+      await add(store, ["a", "a", "a", "b", "b", "b"].map((queue) => [queue, 0]));
+      let order = "";
+      while (order.length < 8) {
+        if (order.length % 2 === 0) {
+          await store.enqueue(
+            [newJob({ queue: "c", priority: 1 })],
+            by(NOW),
+          );
+        }
+        order += (await claimIn(store))[0]!.job.queue;
+      }
+      assertEquals(order, "cacbcacb");
+    },
+  );
+
+  rule(
+    "a job that has waited long takes no younger ones of its priority along",
+    async (connect) => {
+      const store = await connect();
+      const HOURS = 3_600_000;
+      await store.enqueue([newJob({ id: "old", queue: "d" })], by(NOW - 5 * HOURS));
+      await store.enqueue(["a", "b"].map((queue) => newJob({ id: queue, queue })), by(NOW));
+      await store.enqueue([newJob({ id: "urgent", queue: "e", priority: 3 })], by(NOW));
+      assertEquals(jobIds(await claim(store, { now: NOW, idle: 4 })), ["old", "urgent", "a", "b"]);
+    },
+  );
 
   rule(
     "queues whose jobs came due in different half hours take turns all the same",
@@ -237,13 +255,13 @@ export function claimConformance(name: string, freshStore: () => Promise<FreshSt
   });
 
   rule("a scope keeps the order of its queues, whichever was served last", async (connect) => {
-    for (const lastQueue of ["a", "b", "c", null]) {
-      const store = await connect();
+    const store = await connect();
+    for (let i = 0; i < 4; i++) {
       await store.remove({ filter: {} }, ["pending", "failed"], by());
       await add(store, [["a", 0], ["b", 0], ["c", 0]]);
       const scope: Scope = { queues: ["b", "a", "c"], only: null };
-      const claimed = await claimIn(store, { scope, lastQueue, idle: 3 });
-      assertEquals(claimed.map(({ job }) => job.queue), ["b", "a", "c"], `after ${lastQueue}`);
+      const claimed = await claimIn(store, { scope, idle: 3 });
+      assertEquals(claimed.map(({ job }) => job.queue), ["b", "a", "c"]);
       for (const each of claimed) await end(store, each, FAILED, NOW);
     }
   });
@@ -447,12 +465,11 @@ function executors(idle: number) {
 
 async function claimIn(
   store: Store,
-  { scope = WHOLE_STORE, lastQueue = null, idle = 1, now = NOW }: {
+  { scope = WHOLE_STORE, idle = 1, now = NOW }: {
     scope?: Scope;
-    lastQueue?: string | null;
     idle?: number;
     now?: number;
-  },
+  } = {},
 ): Promise<Claim[]> {
-  return (await store.turn(turnOf({ idle: executors(idle), scope, lastQueue }), now)).claimed;
+  return (await store.turn(turnOf({ idle: executors(idle), scope }), now)).claimed;
 }

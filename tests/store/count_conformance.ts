@@ -78,7 +78,7 @@ async function doRandomThings(stores: Store[], seed: number) {
       executor: i + 1,
       token: newId(20),
     }));
-    const turn = turnOf({ idle, scope: scope(), lastQueue: one([null, ...QUEUES]) });
+    const turn = turnOf({ idle, scope: scope() });
     const { claimed } = await store.turn(turn, now);
     assertObeyed(claimed, before, await store.queues());
     held.push(...claimed);

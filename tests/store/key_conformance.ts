@@ -69,17 +69,24 @@ export function keyConformance(name: string, freshStore: () => Promise<FreshStor
     });
   }
 
-  rule("a job that runs is not replaced, and the error says so", async (connect) => {
-    const store = await withKey(connect, "processing");
-    const before = await everythingOf(store);
-    const error = await assertRejects(
-      () => enqueue(store, { id: "new", ifExists: "replace" }),
-      UserError,
+  for (const state of ["processing"] as const) {
+    rule(
+      `a job that has started is not replaced, and the error says so: ${state}`,
+      async (connect) => {
+        const store = await withKey(connect, state);
+        const before = await everythingOf(store);
+        const error = await assertRejects(
+          () => enqueue(store, { id: "new", ifExists: "replace" }),
+          UserError,
+        );
+        assertEquals(error.exitCode, 1);
+        for (const part of ['"new"', '"k"', '"old"', "runs"]) {
+          assertStringIncludes(error.message, part);
+        }
+        assertEquals(await everythingOf(store), before);
+      },
     );
-    assertEquals(error.exitCode, 1);
-    for (const part of ['"new"', '"k"', '"old"', "runs"]) assertStringIncludes(error.message, part);
-    assertEquals(await everythingOf(store), before);
-  });
+  }
 
   rule("replacing a job cancels what waits for it", async (connect) => {
     const store = await withKey(connect, "pending");

@@ -2,7 +2,18 @@ import { Command } from "@cliffy/command";
 import { OPERATION_FAILED, quote } from "../../errors.ts";
 import { UNFINISHED_STATES } from "../../job.ts";
 import { type App, byPerson, type GlobalOptions, storePath, storeToRead } from "../app.ts";
-import { addSelectionOptions, confirmMany, printDone, readSelection } from "../selection.ts";
+import {
+  addSelectionOptions,
+  confirmMany,
+  inSteps,
+  printDone,
+  readSelection,
+} from "../selection.ts";
+
+/** What runs comes last: it stays as it is until its worker has ended it. */
+const CANCEL_ORDER = UNFINISHED_STATES.toSorted((a, b) =>
+  Number(a === "processing") - Number(b === "processing")
+);
 
 export function cancelCommand(app: App) {
   const command = new Command<GlobalOptions>()
@@ -10,7 +21,7 @@ export function cancelCommand(app: App) {
       "End jobs for good: those that wait at once, those that run with all they started.",
     )
     .arguments("[ids...:string]")
-    .option("--force", "Kill what runs, without a TERM before.")
+    .option("--force", "Kill what runs at once, without giving it time to end.")
     .option("--yes", "Do not ask: needed with --all or a filter.");
   return addSelectionOptions(command, "Cancel").action(async (options, ...ids) => {
     using store = await storeToRead(app, options);
@@ -19,7 +30,15 @@ export function cancelCommand(app: App) {
       await confirmMany(app, store, chosen.filter, UNFINISHED_STATES, "Cancel", options);
     }
     const how = { force: options.force ?? false };
-    const { cancelled, ending } = await store.cancel(chosen, how, byPerson(app));
+    const by = byPerson(app);
+    const cancelled: string[] = [];
+    const ending: string[] = [];
+    for await (
+      const done of inSteps(chosen, CANCEL_ORDER, (which) => store.cancel(which, how, by))
+    ) {
+      cancelled.push(...done.cancelled);
+      ending.push(...done.ending);
+    }
     if (ending.length > 0) {
       const { waitUntilEnded } = await import("../wait_until_ended.ts");
       await waitUntilEnded(app, { store, path: storePath(app, options) }, ending);

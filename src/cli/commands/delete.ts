@@ -1,7 +1,14 @@
 import { Command } from "@cliffy/command";
 import { JOB_STATES } from "../../job.ts";
+import type { JobSelection } from "../../store/store.ts";
 import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
-import { addSelectionOptions, confirmMany, printDone, readSelection } from "../selection.ts";
+import {
+  addSelectionOptions,
+  confirmMany,
+  inSteps,
+  printDone,
+  readSelection,
+} from "../selection.ts";
 
 const DELETABLE = JOB_STATES.filter((state) => state !== "processing");
 
@@ -16,6 +23,10 @@ export function deleteCommand(app: App) {
     if ("filter" in chosen) {
       await confirmMany(app, store, chosen.filter, DELETABLE, "Delete", options);
     }
-    printDone(app, options, "Deleted", await store.remove(chosen, DELETABLE, byPerson(app)));
+    const by = byPerson(app);
+    const deleted: string[] = [];
+    const remove = (which: JobSelection) => store.remove(which, DELETABLE, by);
+    for await (const ids of inSteps(chosen, DELETABLE, remove)) deleted.push(...ids);
+    printDone(app, options, "Deleted", deleted);
   });
 }

@@ -35,15 +35,15 @@ async function enqueue(app: App, options: JobOptions, words: string[]): Promise<
   progress.clear();
   printIds(app, options, results, many);
   const queues = await store.queues();
+  const added = jobs.filter((_, i) => results[i]!.added);
   if (app.terminal.errIsTerminal) {
     const { hint } = await import("../format/enqueued.ts");
     const { liveWorkers } = await import("../live_workers.ts");
-    const added = jobs.filter((_, i) => results[i]!.added);
     const workers = await liveWorkers(store, app.system);
     app.terminal.err(hint(added, await store.counts(), { workers, queues }));
   } else if (queues.some(({ pausedAt }) => pausedAt !== null)) {
     const { pausedHint } = await import("../format/enqueued.ts");
-    app.terminal.err(pausedHint(jobs, queues));
+    app.terminal.err(pausedHint(added, queues));
   }
 }
 

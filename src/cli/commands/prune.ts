@@ -12,6 +12,8 @@ export function pruneCommand(app: App) {
     .description("Delete completed and cancelled jobs; dead ones only with --state dead.")
     .option("--older-than <duration:string>", "Only those that ended longer ago than this.")
     .option("-s, --state <state:string>", "Only those in this state.")
+    .option("--queue <name:string>", "Only those of this queue.")
+    .option("--tag <tag:string>", "Only those with this tag.")
     .option("--yes", "Do not ask.")
     .action(async (options) => {
       const age = options.olderThan;
@@ -22,8 +24,9 @@ export function pruneCommand(app: App) {
       using store = await storeToRead(app, options);
       const by = byPerson(app);
       const finishedBefore = age === undefined ? undefined : by.now - olderMs;
+      const filter = { queue: options.queue, tag: options.tag, finishedBefore };
       let count = 0;
-      for (const state of states) count += await store.count({ state, finishedBefore });
+      for (const state of states) count += await store.count({ ...filter, state });
       if (count > 0) {
         confirm(
           app,
@@ -35,7 +38,7 @@ export function pruneCommand(app: App) {
       for (const state of states) {
         // In steps, so that workers do not wait long for the store.
         for (let step = STEP; step === STEP; pruned += step) {
-          const which = { filter: { state, finishedBefore }, limit: STEP };
+          const which = { filter: { ...filter, state }, limit: STEP };
           step = (await store.remove(which, [state], by)).length;
         }
       }

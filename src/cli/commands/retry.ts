@@ -1,4 +1,5 @@
 import { Command } from "@cliffy/command";
+import { RETRYABLE_STATES } from "../../job.ts";
 import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
 import {
   addSelectionOptions,
@@ -14,7 +15,7 @@ export function retryCommand(app: App) {
   return addSelectionOptions(command, "Retry").action(async (options, ...ids) => {
     using store = await storeToRead(app, options);
     const chosen = await readSelection(store, "retry", ids, options as SelectionOptions);
-    const states = ["failed", "dead", "cancelled"] as const;
-    printDone(app, options, "Retrying", await store.retry(chosen, states, byPerson(app)));
+    const retried = await store.retry(chosen, RETRYABLE_STATES, byPerson(app));
+    printDone(app, options, "Retrying", retried);
   });
 }

@@ -57,7 +57,7 @@ function listCommand(app: App) {
       using store = await storeToRead(app, options);
       const { readSchedules } = await import("../read_schedules.ts");
       const { scheduleJson, scheduleTable } = await import("../format/schedules.ts");
-      const schedules = await readSchedules(store);
+      const schedules = await readSchedules(store, app.system.now());
       if (options.json) app.terminal.out(JSON.stringify(schedules.map(scheduleJson)) + "\n");
       else if (schedules.length > 0) app.terminal.out(scheduleTable(schedules, look(app, options)));
       else app.terminal.err("No schedules\n");

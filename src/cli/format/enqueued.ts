@@ -1,5 +1,5 @@
 import type { NewJob } from "../../job.ts";
-import type { JobCounts, Queue, Worker } from "../../store/store.ts";
+import { type JobCounts, type Queue, serves, type Worker } from "../../store/store.ts";
 import { cut, printable } from "./text.ts";
 import { pausedText } from "./waits.ts";
 
@@ -40,7 +40,7 @@ function workerHint(
   }
   const unserved = new Set(
     jobs.map(({ queue }) => queue)
-      .filter((name) => !workers.some(({ queues }) => queues === null || queues.includes(name))),
+      .filter((name) => !workers.some((worker) => serves(worker, name))),
   );
   return [...unserved].map((name) =>
     `No worker serves queue ${name}; start one with: queuectl worker start --queue ${name}\n`

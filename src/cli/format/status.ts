@@ -4,7 +4,7 @@ import { JOB_STATES, workerOf } from "../../job.ts";
 import type { HeldLease, JobCounts, Queue, Worker } from "../../store/store.ts";
 import { type Cell, type Column, table } from "./table.ts";
 import { type Paint, stateColor } from "./text.ts";
-import { relativeTime } from "./time.ts";
+import { clockTime, relativeTime } from "./time.ts";
 
 export interface Status {
   counts: JobCounts;
@@ -53,8 +53,8 @@ export function statusPage(
     { text: grouped(counts[state]), color: counts[state] ? "bold" : "dim" },
   ]);
   const pauses = paused.map((queue) =>
-    `${look.paint(pausedText(queue), "yellow")} (${queue.name}, ${
-      relativeTime(queue.pausedAt!, look.now)
+    `${look.paint(pausedText(queue), "yellow")} (${queue.name}, since ${
+      clockTime(queue.pausedAt!, look.now)
     })\n`
   );
   const parts = [table(COUNT_COLUMNS, rows, look), pauses.join("")];

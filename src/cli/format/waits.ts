@@ -1,5 +1,5 @@
 import type { Job } from "../../job.ts";
-import type { Blocker, Queue, Worker } from "../../store/store.ts";
+import { type Blocker, type Queue, serves, type Worker } from "../../store/store.ts";
 import { clockTime, span } from "./time.ts";
 import { printable } from "./text.ts";
 
@@ -54,7 +54,7 @@ function obstacle(name: string, { workers, queues }: Circumstances): string | nu
   const queue = queues.find((queue) => queue.name === name);
   if (queue && queue.pausedAt !== null) return pausedText(queue);
   if (workers.length === 0) return "no worker is running";
-  if (!workers.some(({ queues }) => queues === null || queues.includes(name))) {
+  if (!workers.some((worker) => serves(worker, name))) {
     return `no worker serves queue ${name}`;
   }
   const { maxRunning, jobs } = queue ?? {};

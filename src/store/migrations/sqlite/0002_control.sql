@@ -112,7 +112,6 @@ create table dependencies (
   primary key (job, needs)
 ) strict, without rowid;
 
-create index dependencies_unmet on dependencies (needs) where met = 0;
 create index dependencies_by_need on dependencies (needs);
 
 -- Only queues that somebody has paused or limited.
@@ -121,6 +120,12 @@ create table queues (
   paused_at    integer,
   pause_reason text,
   max_running  integer check (max_running > 0)
+) strict, without rowid;
+
+-- In which order queues were served last, as far as there were several to choose from.
+create table turns (
+  queue  text primary key,
+  served integer not null
 ) strict, without rowid;
 
 -- The queues that a worker process serves, as a JSON array; null for all.
