@@ -196,7 +196,12 @@ export function settle(
     case "lost":
       return { ...retryIn(0), outcome: "lost", error: outcome.reason };
     case "interrupted":
-      return { ...ended, ...notCounted(job), error: "The worker was told to stop" };
+      return {
+        ...ended,
+        ...notCounted(job),
+        runAt: Math.min(runAt, now), // it was due, whatever the clock says now
+        error: "The worker was told to stop",
+      };
   }
 }
 

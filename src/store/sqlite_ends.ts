@@ -44,9 +44,10 @@ function unmetNeedsOf(sql: Sql, seq: number): { job: number; anyEnd: number }[] 
   }[];
 }
 
+// What was due from the start is due whatever clock is looked at now.
 function release(sql: Sql, job: number, why: { event: string; cause: string }, by: By): boolean {
   const [row] = sql(`
-    update jobs set state = 'pending', ready = run_at <= ?, updated_at = ?
+    update jobs set state = 'pending', ready = run_at <= max(?, created_at), updated_at = ?
     where seq = ? and state = 'blocked'
       and not exists (select 1 from dependencies where job = jobs.seq and met = 0)
     returning id`).values<[string]>(by.now, by.now, job);

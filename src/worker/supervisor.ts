@@ -84,6 +84,8 @@ export class Supervisor {
   #mustObey = false;
   #failingSince: number | null = null;
   #unsynced = false;
+  /** The lease by which the others judge this process. */
+  #toldLeaseMs = 0;
   // All of these are on the monotonic clock.
   #forceAt = Infinity;
   #renewedAt = 0;
@@ -329,21 +331,24 @@ export class Supervisor {
     const worker = { ...this.#options.worker, queues, leaseMs: this.#settings.lease };
     await store.register(worker, system.now());
     this.#renewedAt = system.monotonic();
+    this.#toldLeaseMs = worker.leaseMs;
   }
 
   async #renew(now: number) {
     const { store, system } = this.#world;
     const { lease } = this.#settings;
     const known = await store.renew(this.#options.worker.id, lease, system.now());
-    if (known) this.#renewedAt = now;
-    else await this.#register(); // it was taken for dead
+    if (known) {
+      this.#renewedAt = now;
+      this.#toldLeaseMs = lease;
+    } else await this.#register(); // it was taken for dead
     this.#unsynced = false;
   }
 
   // Before the lease can be taken, so that nothing runs twice even where nobody else could end it.
   #endWhatMayBeTaken() {
     const quietMs = this.#world.system.monotonic() - this.#renewedAt;
-    if (quietMs < this.#settings.lease * 0.7) return;
+    if (quietMs < this.#toldLeaseMs * 0.7) return;
     this.#attempts.giveUpAllBut(new Set(), "Its worker could not renew the lease");
   }
 
