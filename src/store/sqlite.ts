@@ -3,7 +3,7 @@ import { badRequest, operationFailed, quote } from "../errors.ts";
 import type { JobState, NewJob } from "../job.ts";
 import { type SettingName, type Settings, settingsFrom, writeSetting } from "../settings.ts";
 import type { Bell } from "./bell.ts";
-import { examine } from "./sqlite_care.ts";
+import { examine, letGo } from "./sqlite_care.ts";
 import { readOutlook } from "./sqlite_claim.ts";
 import { cancelJobs, pruneJobs, removeJobs, retryJobs } from "./sqlite_control.ts";
 import { enqueueJobs } from "./sqlite_enqueue.ts";
@@ -365,7 +365,10 @@ export class SqliteStore implements Store {
 
   backup(path: string) {
     return this.#read("copy what is", () => {
-      this.#file.copyTo(path, (draft) => void this.#sql("vacuum into ?").run(draft));
+      this.#file.copyTo(path, (draft) => {
+        this.#sql("vacuum into ?").run(draft);
+        letGo(draft);
+      });
     });
   }
 

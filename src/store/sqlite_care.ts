@@ -1,3 +1,4 @@
+import { Database } from "@db/sqlite";
 import type { Sql } from "./sqlite_rows.ts";
 import type { Examination } from "./store.ts";
 
@@ -44,4 +45,27 @@ function wrongCounters(sql: Sql): string[] {
   return rows.map(([queue, state, counted, there]) =>
     `${there} ${state} jobs in queue ${queue}, counted as ${counted}`
   );
+}
+
+/**
+ * Takes the workers out of a copy and puts what they were running back, as if it had been interrupted:
+ * they work for the original, and recovering in the copy would kill what they run.
+ */
+export function letGo(path: string) {
+  const db = new Database(path, { int64: true, create: false });
+  try {
+    db.transaction(() => {
+      db.exec("delete from workers");
+      db.exec(`
+        update attempts set outcome = 'interrupted', finished_at = started_at,
+          error = 'The store was copied while it ran'
+        where outcome is null`);
+      db.exec(`
+        update jobs set state = 'pending', attempts = attempts - 1, lease_token = null,
+          cancel = null, ready = 1
+        where state = 'processing'`);
+    }).immediate();
+  } finally {
+    db.close();
+  }
 }
