@@ -1,0 +1,68 @@
+/**
+ * Runs worker processes, people and faults in simulated worlds and looks for broken promises; see
+ * tests/simulation. `deno task simulate [--runs N] [--from SEED]`, or `--seed N` for one with its trace.
+ * With `--brief` a failure is not explained.
+ */
+import process from "node:process";
+import { explainFailure, headline } from "../tests/simulation/failure.ts";
+import { planOf } from "../tests/simulation/plan.ts";
+import { simulate } from "../tests/simulation/simulation.ts";
+
+/** Runs one seed and prints everything that happened. */
+async function replay(seed: number): Promise<boolean> {
+  const { broken, trace } = await simulate(planOf(seed), { trace: true });
+  console.log(trace.join("\n"));
+  console.log(broken ? headline(seed, broken) : `Seed ${seed} breaks nothing`);
+  return broken === null;
+}
+
+/** Runs seeds until one of them breaks an invariant. */
+async function search(from: number, runs: number): Promise<boolean> {
+  const seen: Record<string, number> = {};
+  for (let seed = from; seed < from + runs; seed++) {
+    const outcome = await simulate(planOf(seed));
+    if (outcome.broken) {
+      clearProgress();
+      const isBrief = Deno.args.includes("--brief");
+      console.log(
+        isBrief
+          ? headline(seed, outcome.broken)
+          : await explainFailure(planOf(seed), outcome.broken),
+      );
+      return false;
+    }
+    for (const [what, count] of Object.entries(outcome.seen)) {
+      seen[what] = (seen[what] ?? 0) + count;
+    }
+    if (seed % 20 === 0) showProgress(`${seed - from} of ${runs}`);
+  }
+  clearProgress();
+  const seconds = (process.cpuUsage().user / 1e6).toFixed(1);
+  console.log(`${runs} runs from seed ${from}: nothing broken, ${seconds} s of processor time`);
+  const counts = Object.entries(seen).sort(([, a], [, b]) => b - a);
+  console.log(counts.map(([what, count]) => `${count} ${what}`).join(", "));
+  return true;
+}
+
+function showProgress(text: string) {
+  if (Deno.stdout.isTerminal()) Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}`));
+}
+
+function clearProgress() {
+  showProgress("\x1b[K");
+}
+
+function numberOption(flag: string): number | undefined {
+  const at = Deno.args.indexOf(flag);
+  if (at < 0) return undefined;
+  const text = Deno.args[at + 1];
+  if (/^\d{1,9}$/.test(text ?? "")) return Number(text);
+  console.error(`Cannot read ${flag} ${JSON.stringify(text)}: expected a whole number`);
+  Deno.exit(2);
+}
+
+const seed = numberOption("--seed");
+const isWell = seed === undefined
+  ? await search(numberOption("--from") ?? 0, numberOption("--runs") ?? 2000)
+  : await replay(seed);
+Deno.exit(isWell ? 0 : 1);

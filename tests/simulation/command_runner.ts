@@ -1,0 +1,209 @@
+import type { OutputChunk } from "../../src/store/store.ts";
+import type { Runner, RunnerEvents } from "../../src/worker/pool.ts";
+import { ATTEMPT_MARK } from "../../src/worker/processes.ts";
+import type { End, Printed, Run } from "../../src/worker/protocol.ts";
+import type { Command } from "./host.ts";
+import type { WorkerProcess } from "./worker_process.ts";
+
+/** As in the thread that runs commands: when it says what it knows. */
+const SAY_STARTED_MS = 30;
+const GATHER_MS = 100;
+
+/** What becomes of an execution. */
+export interface ExecutionRecord {
+  readonly process: WorkerProcess;
+  /** Null if it could not be started. */
+  readonly command: Command | null;
+  /** Why it was ended, if it was. */
+  stopped: "timed_out" | "interrupted" | null;
+}
+
+/** Whoever wants to know of every execution. */
+export interface Onlookers {
+  /** A command is about to be started; null if it cannot be. */
+  begin(
+    process: WorkerProcess,
+    run: Run,
+    on: { print: () => void; end: () => void },
+  ): { command: Command | null };
+  began(token: string, execution: ExecutionRecord): void;
+}
+
+/** The threads of a worker process: they run commands, on a machine that is not there. */
+export class CommandRunner implements Runner {
+  readonly #process: WorkerProcess;
+  readonly #events: RunnerEvents;
+  readonly #onlookers: Onlookers;
+  readonly #executions = new Map<number, Execution>();
+  #orderedAt = 0;
+
+  constructor(process: WorkerProcess, events: RunnerEvents, onlookers: Onlookers) {
+    this.#process = process;
+    this.#events = events;
+    this.#onlookers = onlookers;
+  }
+
+  run(executor: number, run: Run) {
+    this.#order(() => this.#begin(executor, run));
+  }
+
+  stop(executor: number, graceMs: number) {
+    this.#order(() => this.#executions.get(executor)?.stop("interrupted", graceMs));
+  }
+
+  stored(executor: number) {
+    this.#order(() => this.#executions.get(executor)?.sendMore());
+  }
+
+  check() {}
+
+  close() {}
+
+  /** A thread fails: what it ran may run on, and its executor is told that it is lost. */
+  lose(choice: number): string | undefined {
+    const running = [...this.#executions];
+    const [executor, execution] = running[choice % running.length] ?? [];
+    if (executor === undefined || !execution) return undefined;
+    this.#executions.delete(executor);
+    execution.forget();
+    this.#events.ended(executor, { kind: "lost", reason: "The thread that ran it failed" }, null);
+    return execution.token;
+  }
+
+  // Messages take their time, but none overtakes another.
+  #order(action: () => void) {
+    const { time, dice } = this.#process;
+    this.#orderedAt = Math.max(this.#orderedAt, time.now + 2 * dice.share());
+    time.after(this.#orderedAt - time.now, this.#process, action);
+  }
+
+  #begin(executor: number, run: Run) {
+    const execution = new Execution(this.#process, run, {
+      begin: (on) => this.#onlookers.begin(this.#process, run, on),
+      began: (record) => this.#onlookers.began(execution.token, record),
+      started: (pid) => this.#events.started(executor, pid),
+      output: (printed) => this.#events.output(executor, printed),
+      ended: (end, printed) => {
+        this.#executions.delete(executor);
+        this.#events.ended(executor, end, printed);
+      },
+    });
+    this.#executions.set(executor, execution);
+    execution.start();
+  }
+}
+
+interface ExecutionEvents {
+  begin(on: { print: () => void; end: () => void }): { command: Command | null };
+  began(record: ExecutionRecord): void;
+  started(pid: number): void;
+  output(printed: Printed): void;
+  ended(end: End, printed: Printed | null): void;
+}
+
+class Execution {
+  readonly token: string;
+  readonly #process: WorkerProcess;
+  readonly #run: Run;
+  readonly #events: ExecutionEvents;
+  #record!: ExecutionRecord;
+  #killAt = Infinity;
+  #isForgotten = false;
+  #printed = 0;
+  #sent = 0;
+  #unstored = false;
+  #gathering = false;
+
+  constructor(process: WorkerProcess, run: Run, events: ExecutionEvents) {
+    this.token = run.env[ATTEMPT_MARK]!;
+    this.#process = process;
+    this.#run = run;
+    this.#events = events;
+  }
+
+  start() {
+    const { command } = this.#events.begin({
+      print: () => this.#onPrint(),
+      end: () => this.#onEnd(),
+    });
+    this.#record = { process: this.#process, command, stopped: null };
+    this.#events.began(this.#record);
+    if (!command) {
+      const end: End = { kind: "not_started", error: "Cannot start it" };
+      return this.#later(1, () => this.#events.ended(end, null));
+    }
+    this.#later(SAY_STARTED_MS, () => {
+      if (!command.isEnded) this.#events.started(command.id.pid);
+    });
+    const { timeoutMs, killGraceMs } = this.#run;
+    if (timeoutMs !== null) this.#later(timeoutMs, () => this.stop("timed_out", killGraceMs));
+  }
+
+  stop(why: "timed_out" | "interrupted", graceMs: number) {
+    const { command } = this.#record;
+    if (!command || command.isEnded) return;
+    this.#record.stopped ??= why;
+    if (this.#killAt === Infinity) command.terminate();
+    const { time } = this.#process;
+    if (time.now + graceMs >= this.#killAt) return;
+    this.#killAt = time.now + graceMs;
+    this.#later(graceMs, () => command.killSoon());
+  }
+
+  sendMore() {
+    this.#unstored = false;
+    if (this.#printed > this.#sent) this.#gather();
+  }
+
+  /** Nobody looks after it any more. */
+  forget() {
+    this.#isForgotten = true;
+  }
+
+  #later(ms: number, action: () => void) {
+    const { time } = this.#process;
+    time.after(ms, this.#process, () => {
+      if (!this.#isForgotten) action();
+    });
+  }
+
+  #onPrint() {
+    this.#printed++;
+    this.#gather();
+  }
+
+  #gather() {
+    if (this.#unstored || this.#gathering) return;
+    this.#gathering = true;
+    this.#later(GATHER_MS, () => {
+      this.#gathering = false;
+      const printed = this.#take();
+      if (!printed) return;
+      this.#unstored = true;
+      this.#events.output(printed);
+    });
+  }
+
+  #onEnd() {
+    this.#later(2 * this.#process.dice.share(), () => {
+      const { stopped, command } = this.#record;
+      const { timeoutMs } = this.#run;
+      const end: End = stopped === "timed_out"
+        ? { kind: stopped, timeoutMs: timeoutMs! }
+        : stopped === "interrupted"
+        ? { kind: stopped }
+        : command!.end!;
+      this.forget();
+      this.#events.ended(end, this.#take());
+    });
+  }
+
+  /** One byte for each time that it printed. */
+  #take(): Printed | null {
+    if (this.#printed === this.#sent) return null;
+    const bytes = new Uint8Array(this.#printed - this.#sent).fill(46);
+    const chunk: OutputChunk = { start: this.#sent, stream: "stdout", bytes };
+    this.#sent = this.#printed;
+    return { chunks: [chunk], discard: null };
+  }
+}
