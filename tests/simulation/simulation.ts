@@ -56,7 +56,7 @@ export interface Outcome {
 export async function simulate(plan: Plan, { trace = false } = {}): Promise<Outcome> {
   const { getRandomValues } = crypto;
   const dice = new Dice(plan.seed, "ids");
-  crypto.getRandomValues = (array) => {
+  crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {
     const bytes = array as unknown as Uint8Array;
     for (let i = 0; i < bytes.length; i++) bytes[i] = dice.whole(0, 255);
     return array;
