@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { FailPoint } from "../../src/fail_point.ts";
 import { Cli, type ShownJob } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
 const KILLED = 137;
 
@@ -89,9 +90,4 @@ Deno.test("a worker killed between the insert and the advance of a tick makes it
 
 async function ids(cli: Cli): Promise<string[]> {
   return (await cli.json("list")).map(({ id }: ShownJob) => id);
-}
-
-async function assertSound(cli: Cli) {
-  const { code, stdout } = await cli.run(["doctor"]);
-  assertEquals(code, 0, stdout);
 }

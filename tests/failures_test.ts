@@ -1,0 +1,22 @@
+import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+
+/** How many kinds of failure there are that the tool must survive; the README's table names them. */
+const FAILURES = 37;
+
+Deno.test("every failure from 1 to 37 has a test that is named after it", () => {
+  const named = new Set<number>();
+  for (const source of sources(new URL("./", import.meta.url))) {
+    for (const [, number] of source.matchAll(/["`]failure (\d+): /g)) named.add(Number(number));
+  }
+  const all = Array.from({ length: FAILURES }, (_, i) => i + 1);
+  assertEquals([...named].sort((a, b) => a - b), all);
+});
+
+function* sources(folder: URL): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const url = new URL(isDirectory ? `${name}/` : name, folder);
+    if (isDirectory) yield* sources(url);
+    else if (name.endsWith(".ts")) yield Deno.readTextFileSync(fromFileUrl(url));
+  }
+}
