@@ -288,9 +288,10 @@ export class SqliteStore implements Store {
     );
   }
 
-  deregister(worker: string) {
+  deregister(worker: string, beat?: number) {
     return this.#write("forget a worker", () => {
-      this.#sql("delete from workers where id = ?").run(worker);
+      this.#sql("delete from workers where id = ? and beat = coalesce(?, beat)")
+        .run(worker, beat ?? null);
     });
   }
 

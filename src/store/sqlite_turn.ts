@@ -43,8 +43,15 @@ export function takeTurn(
     }
   }
   const othersMayRun = released || (turn.settled.length > 0 && watched.limits === 1);
-  const claimed = turn.idle.length > 0 ? claimJobs(sql, turn, now) : [];
-  return { refused, cancelled, claimed, othersMayRun };
+  const known = turn.idle.length === 0 || showLife(sql, turn.worker);
+  const claimed = turn.idle.length > 0 && known ? claimJobs(sql, turn, now) : [];
+  return { refused, cancelled, claimed, known, othersMayRun };
+}
+
+// In the claim's own transaction: whoever was taken for dead a moment ago, while its machine slept, must
+// not begin a job that the others take for a dead worker's.
+function showLife(sql: Sql, worker: string): boolean {
+  return sql("update workers set beat = beat + 1 where id = ?").run(worker) > 0;
 }
 
 // Takes the lease's job and its token.

@@ -151,7 +151,7 @@ export type StopRequest = "graceful" | "force";
 export interface Worker extends NewWorker {
   startedAt: number;
   heartbeatAt: number;
-  /** Counts the renewals: as long as it changes, the worker lives. */
+  /** Counts the renewals and the claims: as long as it changes, the worker lives. */
   beat: number;
   stop: StopRequest | null;
 }
@@ -212,6 +212,8 @@ export interface TurnResult {
   /** Leases of those that were settled as cancelled because somebody had asked for it. */
   cancelled: Lease[];
   claimed: Claim[];
+  /** False if jobs were wanted and the worker process is not known any more: none was claimed. */
+  known: boolean;
 }
 
 /** Whether there is something to do, as seen from a worker without any. */
@@ -341,8 +343,8 @@ export interface Store extends Disposable {
   register(worker: NewWorker, now: number): Promise<void>;
   /** A sign of life that renews all leases of the worker process, for `leaseMs`. False if it is not known any more. */
   renew(worker: string, leaseMs: number, now: number): Promise<boolean>;
-  /** Forgets a worker process. */
-  deregister(worker: string): Promise<void>;
+  /** Forgets a worker process; with `beat`, only if it has given no sign of life since. */
+  deregister(worker: string, beat?: number): Promise<void>;
   workers(): Promise<Worker[]>;
   /** Asks every worker process to stop. A forced request is never weakened. */
   requestStop(request: StopRequest): Promise<void>;
@@ -355,7 +357,8 @@ export interface Store extends Disposable {
    * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
    * each idle executor: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
    * came first; of several queues the one with the highest priority, in turns where that is the same.
-   * Paused queues are left alone, and the limit of a queue holds over all workers. What no longer
+   * Paused queues are left alone, and the limit of a queue holds over all workers. Claiming is a sign
+   * of life, and only for worker processes that are known. What no longer
    * carries the job's lease token changes nothing; settlements that came too late are reported.
    */
   turn(turn: Turn, now: number): Promise<TurnResult>;

@@ -32,23 +32,23 @@ export class Recovery {
     const workers = await store.workers();
     const others = workers.filter(({ id }) => id !== this.#me);
     const dead: Map<string, string> = this.#deaths.look(others, system.monotonic());
-    const machines = new Map(workers.map(({ id, machine }) => [id, machine]));
+    const known = new Map(workers.map((worker) => [worker.id, worker]));
     const here = this.#world.processes.machineId();
 
     const mourned = new Set(dead.keys());
     let recovered = false;
     for (const lease of held) {
       const worker = workerOf(lease.job.workerId!);
-      const reason = machines.has(worker) ? dead.get(worker) : "Its worker is gone";
+      const reason = known.has(worker) ? dead.get(worker) : "Its worker is gone";
       const forgotten = worker === this.#me && !mine.has(lease.lease.token);
       if (reason === undefined && !forgotten) continue;
       // On another machine, or before it was started anew, its process id was somebody else's.
-      const process = machines.get(worker) === here ? lease.process : null;
+      const process = known.get(worker)?.machine === here ? lease.process : null;
       const left = { ...lease, process };
       if (await this.#takeBack(left, reason ?? "Its worker lost track of it")) recovered = true;
       else mourned.delete(worker);
     }
-    for (const id of mourned) await store.deregister(id);
+    for (const id of mourned) await store.deregister(id, known.get(id)!.beat);
     return recovered;
   }
 

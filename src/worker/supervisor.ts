@@ -252,6 +252,7 @@ export class Supervisor {
     if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
+    if (!result.known) await this.#register(); // it was taken for dead
     if (this.#stopping === "force") this.#attempts.end();
     const isOver = batch !== null && batch.settled.length > 0 && this.#attempts.isEmpty;
     if (this.#wantsJobs() || isOver) {

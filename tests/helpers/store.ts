@@ -90,6 +90,17 @@ export function turnOf(said: Partial<Turn> = {}): Turn {
   };
 }
 
+/** A turn of a worker process that has introduced itself: others get no jobs. */
+export async function takeTurn(
+  store: Store,
+  said: Partial<Turn>,
+  now: number,
+): Promise<TurnResult> {
+  const turn = turnOf(said);
+  await store.register(newWorker({ id: turn.worker }), now);
+  return await store.turn(turn, now);
+}
+
 /** Something that is done at `now`. */
 export function by(now = 0, actor = "tester"): By {
   return { now, actor };
@@ -111,7 +122,7 @@ export async function claim(
   { now = 0, idle = 1, worker = "worker" } = {},
 ): Promise<Claim[]> {
   const executors = Array.from({ length: idle }, (_, i) => ({ executor: i + 1, token: newId(20) }));
-  return (await store.turn(turnOf({ worker, idle: executors }), now)).claimed;
+  return (await takeTurn(store, { worker, idle: executors }, now)).claimed;
 }
 
 /** Claims one job; there must be one. */

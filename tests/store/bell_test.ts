@@ -112,7 +112,7 @@ Deno.test("ringing where nobody has ever listened leaves nothing behind", async 
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["queue.db"]);
 });
 
-Deno.test("listening is private to the owner of the store", () => {
+Deno.test("failure 37: listening is private to the owner of the store", () => {
   using folder = tempFolder();
   Deno.writeTextFileSync(folder.file("queue.db"), "");
   using _ = listenForBell(folder.file("queue.db"), "wake", () => {});

@@ -3,7 +3,7 @@ import { UserError } from "../../src/errors.ts";
 import { newId } from "../../src/ids.ts";
 import type { JobState, Outcome } from "../../src/job.ts";
 import type { Store } from "../../src/store/store.ts";
-import { by, claim, end, ended, newJob, stale, turnOf } from "../helpers/store.ts";
+import { by, claim, end, ended, newJob, stale, takeTurn, turnOf } from "../helpers/store.ts";
 import {
   bury,
   claimJob,
@@ -91,7 +91,7 @@ export function cancelConformance(name: string, freshStore: () => Promise<FreshS
         const expected = state === "cancelled" ? end.ifCancelled : end.settlement;
         const result = await store.turn(turnOf({ settled: [end] }), NOW + 5);
         assertEquals(result, {
-          ...{ refused: [], claimed: [] },
+          ...{ refused: [], claimed: [], known: true },
           cancelled: state === "cancelled" ? [claimed.lease] : [],
         });
         const job = await store.find("job");
@@ -146,7 +146,8 @@ export function cancelConformance(name: string, freshStore: () => Promise<FreshS
       const claimed = await claimJob(store, "job");
       await cancel(store, ["job"]);
       const idle = [{ executor: 1, token: newId(20) }];
-      const turn = await store.turn(turnOf({ settled: [ended(claimed, FAILED, NOW)], idle }), NOW);
+      const settled = [ended(claimed, FAILED, NOW)];
+      const turn = await takeTurn(store, { settled, idle }, NOW);
       assertEquals(turn.claimed.map(({ job }) => job.id), ["any"]);
       assertEquals((await store.find("strict")).state, "cancelled");
     },

@@ -3,7 +3,7 @@ import { newId } from "../../src/ids.ts";
 import type { NewJob } from "../../src/job.ts";
 import { type Claim, type Scope, type Store, WHOLE_STORE } from "../../src/store/store.ts";
 import { between, seeded } from "../helpers/random.ts";
-import { by, claim, claimOne, end, ended, newJob, turnOf } from "../helpers/store.ts";
+import { by, claim, claimOne, end, ended, newJob, takeTurn } from "../helpers/store.ts";
 import {
   claimJob,
   DONE,
@@ -405,7 +405,7 @@ export function claimConformance(name: string, freshStore: () => Promise<FreshSt
       let held: Claim[] = [];
       for (let turns = 0; turns < 200; turns++) {
         const settled = held.map((each) => ended(each, DONE, NOW));
-        const { claimed } = await store.turn(turnOf({ settled, idle: executors(idle) }), NOW);
+        const { claimed } = await takeTurn(store, { settled, idle: executors(idle) }, NOW);
         done.push(...jobIds(held));
         held = claimed;
         most = Math.max(most, (await store.counts()).processing);
@@ -425,7 +425,7 @@ export function claimConformance(name: string, freshStore: () => Promise<FreshSt
     const [first, second] = await claim(store, { now: NOW, idle: 3 });
     assertEquals(await claim(other, { now: NOW, idle: 3 }), []);
     const settled = [ended(first!, DONE, NOW)];
-    const { claimed } = await store.turn(turnOf({ settled, idle: executors(3) }), NOW);
+    const { claimed } = await takeTurn(store, { settled, idle: executors(3) }, NOW);
     assertEquals(claimed.length, 1);
     await end(store, second!, LOST, NOW);
     assertEquals((await claim(other, { now: NOW, idle: 3 })).length, 1);
@@ -471,5 +471,5 @@ async function claimIn(
     now?: number;
   } = {},
 ): Promise<Claim[]> {
-  return (await store.turn(turnOf({ idle: executors(idle), scope }), now)).claimed;
+  return (await takeTurn(store, { idle: executors(idle), scope }, now)).claimed;
 }

@@ -24,6 +24,7 @@ import {
   newJob,
   newWorker,
   stale,
+  takeTurn,
   turnOf,
 } from "../helpers/store.ts";
 import {
@@ -337,7 +338,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     };
     await store.enqueue([newJob({ ...said, key: "k", tags: ["t"], priority: 8 })], by(NOW));
     const idle = [{ executor: 3, token: "token-1" }];
-    const { claimed, refused } = await store.turn(turnOf({ worker: "w", idle }), NOW + 5);
+    const { claimed, refused } = await takeTurn(store, { worker: "w", idle }, NOW + 5);
     assertEquals(refused, []);
     const { lease } = claimed[0]!;
     assertEquals(lease.token, "token-1");
@@ -416,7 +417,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     await store.enqueue([newJob({ id: "a" })], by(NOW));
     const settled = [ended(await claimOne(store, NOW), LOST, NOW)];
     const idle = [{ executor: 1, token: newId() }];
-    const { claimed } = await store.turn(turnOf({ settled, idle }), NOW);
+    const { claimed } = await takeTurn(store, { settled, idle }, NOW);
     assertEquals(claimed.map(({ job: { id, attempts } }) => [id, attempts]), [["a", 2]]);
   });
 
@@ -462,7 +463,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       await store.enqueue([newJob({ id: "a" })], by(NOW));
       const claimed = await claimOne(store, NOW + 1);
       const now = NOW + 77;
-      const nothing = { refused: [], cancelled: [], claimed: [] };
+      const nothing = { refused: [], cancelled: [], claimed: [], known: true };
       assertEquals(await end(store, claimed, outcome, now), nothing);
       const settlement = settle(claimed.job, outcome, { now, random: 0 });
       assertEquals(settlement.state, state);
@@ -508,7 +509,7 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       started: [{ lease, process: { pid: 1, startedAt: "x" } }],
       output: [{ lease, chunks: [chunk(4, "foreign")], discard: { from: 0, to: 2 } }],
     });
-    const refused = { refused: [lease], cancelled: [], claimed: [] };
+    const refused = { refused: [lease], cancelled: [], claimed: [], known: true };
     assertEquals(await other.turn(turn, NOW + 5), refused);
     assertEquals(await everythingOf(owner), before);
   });
@@ -740,6 +741,25 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
       assertEquals(await store.renew("w", 30_000, NOW), false);
     },
   );
+
+  rule("claiming is a sign of life, and only for known worker processes", async (connect) => {
+    const store = await connect();
+    await store.enqueue([newJob({ id: "job" })], by(NOW));
+    const turn = turnOf({ worker: "w", idle: [{ executor: 1, token: "token" }] });
+    const unknown = await store.turn(turn, NOW);
+    assertEquals([unknown.known, unknown.claimed], [false, []]);
+    assertEquals((await store.find("job")).state, "pending");
+
+    await store.register(newWorker({ id: "w" }), NOW);
+    const beforeClaim = (await store.workers())[0]!.beat;
+    assertEquals((await store.turn(turn, NOW)).claimed.length, 1);
+    // Somebody who took it for dead before it claimed.
+    await store.deregister("w", beforeClaim);
+    const [alive] = await store.workers();
+    assert(alive, "forgotten although it had given a sign of life");
+    await store.deregister("w", alive.beat);
+    assertEquals(await store.workers(), []);
+  });
 
   rule(
     "register() brings back a worker that was taken for dead, and leaves a known one as it is",

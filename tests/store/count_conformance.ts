@@ -13,7 +13,7 @@ import {
 } from "../../src/store/store.ts";
 import { newId } from "../../src/ids.ts";
 import { between, seeded } from "../helpers/random.ts";
-import { by, end, newJob, stale, turnOf } from "../helpers/store.ts";
+import { by, end, newJob, stale, takeTurn } from "../helpers/store.ts";
 import { ALL, DONE, FAILED, type FreshStore, INTERRUPTED, LOST, NOW, rulesFor } from "./rules.ts";
 
 /** What holds whatever is done to a store, in whatever order. */
@@ -78,8 +78,7 @@ async function doRandomThings(stores: Store[], seed: number) {
       executor: i + 1,
       token: newId(20),
     }));
-    const turn = turnOf({ idle, scope: scope() });
-    const { claimed } = await store.turn(turn, now);
+    const { claimed } = await takeTurn(store, { idle, scope: scope() }, now);
     assertObeyed(claimed, before, await store.queues());
     held.push(...claimed);
   };

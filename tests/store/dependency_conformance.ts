@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { UserError } from "../../src/errors.ts";
 import type { JobState, NewJob, Outcome } from "../../src/job.ts";
 import type { Store } from "../../src/store/store.ts";
-import { by, claim, end, ended, newJob, turnOf } from "../helpers/store.ts";
+import { by, claim, end, ended, newJob, takeTurn } from "../helpers/store.ts";
 import {
   claimJob,
   DONE,
@@ -46,7 +46,7 @@ export function dependencyConformance(name: string, freshStore: () => Promise<Fr
     await store.enqueue([job("a"), job("b", "a")], by(NOW));
     const settled = [ended(await claimJob(store, "a"), DONE, NOW)];
     const idle = [{ executor: 1, token: "t" }];
-    assertEquals(jobIds((await store.turn(turnOf({ settled, idle }), NOW)).claimed), ["b"]);
+    assertEquals(jobIds((await takeTurn(store, { settled, idle }, NOW)).claimed), ["b"]);
   });
 
   rule("a job that was released still waits for its time", async (connect) => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Outcome } from "../../src/job.ts";
 import type { Claim, Store } from "../../src/store/store.ts";
-import { by, claim, end, ended, newJob, turnOf } from "../helpers/store.ts";
+import { by, claim, end, ended, newJob, takeTurn, turnOf } from "../helpers/store.ts";
 import {
   ALL,
   claimJob,
@@ -30,7 +30,7 @@ export function eventConformance(name: string, freshStore: () => Promise<FreshSt
       let now = NOW;
       const attempt = async (outcome: Outcome) => {
         const idle = [{ executor: 3, token: "t" }];
-        const turn = await store.turn(turnOf({ worker: "w1", idle }), now += 1);
+        const turn = await takeTurn(store, { worker: "w1", idle }, now += 1);
         const settled = [ended(turn.claimed[0]!, outcome, now += 1)];
         await store.turn(turnOf({ worker: "w2", settled }), now);
       };

@@ -58,7 +58,7 @@ function makeFirst(path: string) {
   db.close();
 }
 
-Deno.test("a store of the first release opens with every job as it was", async () => {
+Deno.test("failure 23: a store of the first release opens with every job as it was", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   makeFirst(path);
@@ -107,7 +107,7 @@ Deno.test("a store of the first release opens with every job as it was", async (
   ]);
 });
 
-Deno.test("a store of the first release keeps its history, counts, workers and settings", async () => {
+Deno.test("failure 23: a store of the first release keeps its history, counts, workers and settings", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   makeFirst(path);
@@ -138,7 +138,7 @@ Deno.test("a store of the first release keeps its history, counts, workers and s
   assertEquals(await store.events(0, 100), []);
 });
 
-Deno.test("the jobs of a store of the first release go on where they were", async () => {
+Deno.test("failure 23: the jobs of a store of the first release go on where they were", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   makeFirst(path);
@@ -157,7 +157,7 @@ Deno.test("the jobs of a store of the first release go on where they were", asyn
   assertEquals((await store.outlook(WHOLE_STORE, NOW + 9)).unfinished, 3);
 });
 
-Deno.test("a store of the first release ends up like one that was made today", async () => {
+Deno.test("failure 23: a store of the first release ends up like one that was made today", async () => {
   using folder = tempFolder();
   makeFirst(folder.file("old.db"));
   const looks = await Promise.all(["old.db", "new.db"].map(async (name) => {
@@ -180,7 +180,7 @@ Deno.test("a store of the first release ends up like one that was made today", a
   assertEquals(looks[0]!.application, [[APPLICATION_ID]]);
 });
 
-Deno.test("several that open a store of the first release at once all get it up to date", async () => {
+Deno.test("failure 23: several that open a store of the first release at once all get it up to date", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   makeFirst(path);

@@ -65,7 +65,7 @@ Deno.test("the schema's version is the number of migrations", () => {
   assertEquals(SCHEMA_VERSION, SQLITE_MIGRATIONS.length);
 });
 
-Deno.test("a store is made with its folders, which nobody else can look into", async () => {
+Deno.test("failure 37: a store is made with its folders, which nobody else can look into", async () => {
   using folder = tempFolder();
   const path = folder.file("a/b/queue.db");
   await makeStore(path);
@@ -75,7 +75,7 @@ Deno.test("a store is made with its folders, which nobody else can look into", a
   assertEquals([...Deno.readDirSync(folder.file("a/b"))].map(({ name }) => name), ["queue.db"]);
 });
 
-Deno.test("a folder that was there keeps its mode, and a store in use is private with all its files", async () => {
+Deno.test("failure 37: a folder that was there keeps its mode, and a store in use is private with all its files", async () => {
   using folder = tempFolder();
   Deno.mkdirSync(folder.file("open"), { mode: 0o755 });
   const path = folder.file("open/queue.db");
@@ -119,7 +119,7 @@ Deno.test("a path with blanks, letters of all kinds and signs that mean somethin
   }
 });
 
-Deno.test("several that make the same store at once all get it, and it is one", async () => {
+Deno.test("failure 21: several that make the same store at once all get it, and it is one", async () => {
   using folder = tempFolder();
   const path = folder.file("deep/queue.db");
   const stores = await Promise.all(Array.from({ length: 8 }, () => openStore(path)));
@@ -159,19 +159,19 @@ Deno.test("looking at a store that exists shows what is in it", async () => {
 
 // --- What is no store
 
-Deno.test("an empty file is no store", async () => {
+Deno.test("failure 21: an empty file is no store", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   Deno.writeFileSync(path, new Uint8Array());
   await assertCannotOpen(path, /^the file is empty, .*remove it/);
 });
 
-Deno.test("a folder is no store", async () => {
+Deno.test("failure 21: a folder is no store", async () => {
   using folder = tempFolder();
   await assertCannotOpen(folder.path, "it is not a file");
 });
 
-Deno.test("text and random bytes are no store", async () => {
+Deno.test("failure 21: text and random bytes are no store", async () => {
   using folder = tempFolder();
   const path = folder.file("notes.txt");
   const contents = [
@@ -187,7 +187,7 @@ Deno.test("text and random bytes are no store", async () => {
   assertEquals(namesIn(folder), ["notes.txt"]);
 });
 
-Deno.test("the database of another program is no store", async () => {
+Deno.test("failure 21: the database of another program is no store", async () => {
   using folder = tempFolder();
   const path = folder.file("other.db");
   for (const applicationId of [0, 0x12345678]) {
@@ -200,7 +200,7 @@ Deno.test("the database of another program is no store", async () => {
   assertEquals(namesIn(folder), ["other.db"]);
 });
 
-Deno.test("a store that a newer program made is refused, with both versions", async () => {
+Deno.test("failure 21: a store that a newer program made is refused, with both versions", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   await makeStore(path);
@@ -211,7 +211,7 @@ Deno.test("a store that a newer program made is refused, with both versions", as
   );
 });
 
-Deno.test("a link that leads nowhere is no store", async () => {
+Deno.test("failure 21: a link that leads nowhere is no store", async () => {
   using folder = tempFolder();
   const path = folder.file("link.db");
   Deno.symlinkSync(folder.file("nowhere.db"), path);
@@ -229,7 +229,7 @@ Deno.test("a link to a store is that store", async () => {
   assertEquals((await store.counts()).pending, 2);
 });
 
-Deno.test("a path that leads through a file cannot be a store", async () => {
+Deno.test("failure 21: a path that leads through a file cannot be a store", async () => {
   using folder = tempFolder();
   Deno.writeTextFileSync(folder.file("file"), "x");
   for (const open of [openStore, openStoreIfAny]) {
@@ -242,7 +242,7 @@ Deno.test("a path that leads through a file cannot be a store", async () => {
 
 // --- Damage
 
-Deno.test("a store that was cut short says that it is damaged, and is left as it is", async () => {
+Deno.test("failure 21: a store that was cut short says that it is damaged, and is left as it is", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   await makeStore(path, 2000);
@@ -250,7 +250,7 @@ Deno.test("a store that was cut short says that it is damaged, and is left as it
   await assertDamaged(path);
 });
 
-Deno.test("a store with other bytes in it says that it is damaged, and is left as it is", async () => {
+Deno.test("failure 21: a store with other bytes in it says that it is damaged, and is left as it is", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   await makeStore(path, 2000);
@@ -276,7 +276,7 @@ async function assertDamaged(path: string) {
   assertEquals(Deno.readFileSync(path), before);
 }
 
-Deno.test("the log of a deleted store is not played back into a new one", async () => {
+Deno.test("failure 21: the log of a deleted store is not played back into a new one", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   {
@@ -317,7 +317,7 @@ const SCHEDULE: Schedule = {
   ...{ createdAt: 0, pausedAt: null, nextAt: 1, lastTick: null, lastJob: null },
 };
 
-Deno.test("a store that is kept busy for too long says so, and has changed nothing", async () => {
+Deno.test("failure 19: a store that is kept busy for too long says so, and has changed nothing", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path, { busyMs: 30 });
@@ -386,7 +386,7 @@ Deno.test("a store that is locked against everybody cannot be opened, and says w
   );
 });
 
-Deno.test("a store that is released in time is waited for", async () => {
+Deno.test("failure 19: a store that is released in time is waited for", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path, { busyMs: 20_000 });
@@ -401,7 +401,7 @@ Deno.test("a store that is released in time is waited for", async () => {
 
 // --- A store that goes away
 
-Deno.test("verify() notices that the store was deleted", async () => {
+Deno.test("failure 22: verify() notices that the store was deleted", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path);
@@ -412,7 +412,7 @@ Deno.test("verify() notices that the store was deleted", async () => {
   assertEquals(error.message, `The store "${path}" was deleted while it was in use`);
 });
 
-Deno.test("verify() notices that the store was replaced by another file", async () => {
+Deno.test("failure 22: verify() notices that the store was replaced by another file", async () => {
   using folder = tempFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path);

@@ -179,13 +179,13 @@ function plansOfClaim() {
   );
 }
 
-Deno.test("a claim reads the claimable jobs of a queue in their order, without sorting them", async () => {
+Deno.test("failure 31: a claim reads the claimable jobs of a queue in their order, without sorting them", async () => {
   const claims = [...await plansOfClaim()].filter(([text]) => /ready = 1 and queue/.test(text));
   const steps = claims.map(([, plan]) => plan);
   assertEquals(steps, [["SEARCH jobs USING INDEX jobs_claimable (queue=?)"]]);
 });
 
-Deno.test("the promotion of jobs that became due reads those that are due, in their order", async () => {
+Deno.test("failure 31: the promotion of jobs that became due reads those that are due, in their order", async () => {
   const promotions = [...await plansOfClaim()].filter(([text]) => /set ready = 1/.test(text));
   assertEquals(promotions.length, 1);
   const [, plan] = promotions[0]!;
@@ -193,7 +193,7 @@ Deno.test("the promotion of jobs that became due reads those that are due, in th
   assertEquals(plan.filter((step) => /TEMP B-TREE FOR ORDER BY/.test(step)), []);
 });
 
-Deno.test("jobs that are not due yet are never met by a claim, whatever their priority", async () => {
+Deno.test("failure 31: jobs that are not due yet are never met by a claim, whatever their priority", async () => {
   const touched = [...(await plansOfClaim()).values()].flat()
     .filter((step) => /\bjobs\b/.test(step));
   const allowed = [

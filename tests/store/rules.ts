@@ -1,7 +1,7 @@
 import type { Outcome } from "../../src/job.ts";
 import type { Claim, OutputChunk, Store, StoredEvent } from "../../src/store/store.ts";
 import { newId } from "../../src/ids.ts";
-import { by, claimOne, end, newJob, turnOf } from "../helpers/store.ts";
+import { by, claimOne, end, newJob, takeTurn, turnOf } from "../helpers/store.ts";
 
 // What the rules of the conformance suites have in common.
 
@@ -83,7 +83,7 @@ export async function bury(store: Store, ids: readonly string[]) {
 export async function claimJob(store: Store, id: string, now = NOW): Promise<Claim> {
   const scope = { queues: null, only: id };
   const idle = [{ executor: 1, token: newId(20) }];
-  const { claimed: [claimed] } = await store.turn(turnOf({ idle, scope }), now);
+  const { claimed: [claimed] } = await takeTurn(store, { idle, scope }, now);
   if (!claimed) throw new Error(`Job ${id} could not be claimed`);
   return claimed;
 }
