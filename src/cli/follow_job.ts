@@ -7,7 +7,7 @@ import { outputPieces, type Piece } from "./job_output.ts";
 const LOOK_MS = 500;
 
 /** Prints a piece of the output of the attempt with this number. */
-export type PrintPiece = (piece: Piece, attempt: number) => void;
+export type PrintPiece = (piece: Piece, attempt: number) => void | Promise<void>;
 
 /** How far the output of a job has been printed. */
 export class Reading {
@@ -26,7 +26,7 @@ export class Reading {
   async printMore() {
     if (!this.attempt) return;
     for await (const piece of outputPieces(this.#store, this.attempt.seq, this.next)) {
-      this.#print(piece, this.attempt.attempt);
+      await this.#print(piece, this.attempt.attempt);
       if (!piece.gap) this.next = piece.start + piece.bytes.length;
     }
   }

@@ -30,7 +30,7 @@ export async function showLogs(
   if (reading.attempt && lines !== undefined) {
     const all = outputPieces(store, reading.attempt.seq);
     const pieces = ofStream(all, stream, (end) => reading.next = end);
-    for (const piece of await tail(pieces, lines)) print(piece, reading.attempt.attempt);
+    for (const piece of await tail(pieces, lines)) await print(piece, reading.attempt.attempt);
   }
   if (follow) {
     using changes = new Changes(store, app.system, storePath(app, options));
@@ -53,9 +53,8 @@ export function piecePrinter(
 ): PrintPiece {
   return (piece, attempt) => {
     if (only !== undefined && piece.stream !== only) return;
-    if (json) terminal.out(JSON.stringify(pieceJson(piece, attempt)) + "\n");
-    else if (piece.stream === "stdout") terminal.out(piece.bytes);
-    else terminal.err(piece.bytes);
+    if (!json) return terminal.write(piece.stream, piece.bytes);
+    return terminal.write("stdout", JSON.stringify(pieceJson(piece, attempt)) + "\n");
   };
 }
 

@@ -1,12 +1,11 @@
 import { readName } from "../request_values.ts";
-import type { WorkerEvent } from "../worker/events.ts";
 import { type App, colored, type GlobalOptions, storePath } from "./app.ts";
 import { detachWorker } from "./detach_worker.ts";
+import { EventPrinter } from "./event_printer.ts";
 import { eventJson, eventLines } from "./format/worker_events.ts";
 import { painter } from "./format/text.ts";
 import { durationOption, wholeNumber } from "./options.ts";
 import { onStopSignals } from "./stop_signals.ts";
-import { untilItFails } from "./terminal.ts";
 import { makeSupervisor, openWorkerStore } from "./worker_process.ts";
 
 export interface StartOptions {
@@ -28,7 +27,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
   if (options.detach) return await detachWorker(app, options, path);
 
   using store = await openWorkerStore(path);
-  const report = untilItFails(reporter(app, options));
+  const printer = eventPrinter(app, options);
   let died = false;
   const supervisor = makeSupervisor(app.system, { store, path }, {
     ...started,
@@ -36,7 +35,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
     verbose: options.verbose,
     report(event) {
       died ||= event.event === "dead" || (event.event === "recovered" && event.state === "dead");
-      report(event);
+      printer.print(event);
     },
   });
   const deadBefore = (await store.counts()).dead;
@@ -62,14 +61,18 @@ function readStartOptions({ count = "1", limit, sleep, poll, queue }: StartOptio
   };
 }
 
-function reporter(app: App, options: GlobalOptions & StartOptions): (event: WorkerEvent) => void {
+function eventPrinter(app: App, options: GlobalOptions & StartOptions): EventPrinter {
   const { terminal, system } = app;
   if (options.json) {
-    return (event) => terminal.out(JSON.stringify(eventJson(event, system.now())) + "\n");
+    const write = (text: string) => terminal.write("stdout", text);
+    return new EventPrinter(
+      write,
+      (event) => `${JSON.stringify(eventJson(event, system.now()))}\n`,
+    );
   }
   const paint = painter(colored(app, options) && terminal.errIsTerminal);
-  return (event) => {
-    if (options.quiet && event.event !== "warning") return;
-    terminal.err(eventLines(event, { now: system.now(), paint }));
-  };
+  return new EventPrinter((text) => terminal.write("stderr", text), (event) => {
+    if (options.quiet && event.event !== "warning") return "";
+    return eventLines(event, { now: system.now(), paint });
+  });
 }
