@@ -85,8 +85,16 @@ export class Attempts implements RunnerEvents {
     const { system, report } = this.#world;
     const startedAt = system.monotonic();
     const state = { startedAt, pid: null, pidRecorded: false, lost: null, cancelGraceMs: null };
+    const running: Running = { lease, job, executor, ...state };
+    const earlier = this.#running.values().find((each) => each.lease.job === lease.job);
+    if (earlier) {
+      // It was taken from this process while its machine slept, and has come back before that was noticed.
+      this.#giveUp(earlier, "The lease was lost");
+      this.#ended.push({ running, outcome: { kind: "interrupted" } });
+      return;
+    }
     this.#idle.splice(this.#idle.indexOf(executor), 1);
-    this.#running.set(executor, { lease, job, executor, ...state });
+    this.#running.set(executor, running);
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
     report({ event: "claimed", job: id, attempt: attempts, executor, command });
     this.#runner.run(executor, {
@@ -221,12 +229,21 @@ export class Attempts implements RunnerEvents {
   /** Ends all attempts whose token is not among `held`: their leases have gone to somebody else. */
   giveUpAllBut(held: ReadonlySet<string>, reason: string) {
     for (const running of this.#running.values()) {
-      if (running.lost !== null || held.has(running.lease.token)) continue;
-      running.lost = reason;
-      const { id, attempts } = running.job;
-      this.#world.report({ event: "lost", job: id, attempt: attempts, reason });
-      this.#runner.stop(running.executor, FORCED_GRACE_MS);
+      if (!held.has(running.lease.token)) this.#giveUp(running, reason);
     }
+  }
+
+  #giveUp(running: Running, reason: string) {
+    if (running.lost !== null) return;
+    running.lost = reason;
+    const { id, attempts } = running.job;
+    this.#world.report({ event: "lost", job: id, attempt: attempts, reason });
+    this.#runner.stop(running.executor, FORCED_GRACE_MS);
+  }
+
+  /** Whether a command still runs whose job may be somebody else's by now. */
+  get isGivingUp(): boolean {
+    return this.#running.values().some(({ lost }) => lost !== null);
   }
 
   /** Ends those attempts that somebody wants to be cancelled. */

@@ -32,7 +32,7 @@ const CHECK_THREADS_MS = 10_000;
 const LEFTOVER_LOOK_MS = 20;
 /** How long commands may take to end when the worker process itself cannot go on. */
 const ABANDON_MS = 3000;
-const PRUNE_EVERY_MS = 60_000;
+const LONGEST_PRUNE_PAUSE_MS = 60_000;
 const PRUNED_AT_ONCE = 20;
 /** How long a worker process tries to write its first and its last word while the store is busy or full. */
 const INSIST_MS = 10_000;
@@ -189,7 +189,8 @@ export class Supervisor {
   }
 
   #wantsJobs(): boolean {
-    return this.#attempts.idle.length > 0 && this.#stopping === null;
+    const { idle, isGivingUp } = this.#attempts;
+    return idle.length > 0 && this.#stopping === null && !isGivingUp;
   }
 
   #mayTick(): boolean {
@@ -252,7 +253,10 @@ export class Supervisor {
     if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
-    if (!result.known) await this.#register(); // it was taken for dead
+    if (!result.known) { // it was taken for dead, and its jobs from it
+      await this.#register();
+      await this.#recover();
+    }
     if (this.#stopping === "force") this.#attempts.end();
     const isOver = batch !== null && batch.settled.length > 0 && this.#attempts.isEmpty;
     if (this.#wantsJobs() || isOver) {
@@ -363,8 +367,8 @@ export class Supervisor {
   }
 
   async #prune(now: number) {
-    this.#pruneAt = now + PRUNE_EVERY_MS;
     const { retention } = this.#settings;
+    this.#pruneAt = now + Math.min(retention ?? Infinity, LONGEST_PRUNE_PAUSE_MS);
     if (retention === null) return;
     const { store, system } = this.#world;
     // In small steps, so that nobody waits long for the store.
