@@ -12,7 +12,7 @@ export type FailPoint =
   | "inside-tick"
   | "inside-migrate";
 
-const [wanted, nth = "1"] = Deno.env.get("QUEUECTL_FAIL_AT")?.split(":") ?? [];
+let wanted: { name: string | undefined; nth: number } | undefined;
 let passed = 0;
 
 /**
@@ -20,5 +20,11 @@ let passed = 0;
  * and it is passed for the n-th time: so that a crash between two lines is a test and not luck.
  */
 export function failPoint(name: FailPoint) {
-  if (name === wanted && ++passed === Number(nth)) Deno.kill(Deno.pid, "SIGKILL");
+  wanted ??= readWanted();
+  if (name === wanted.name && ++passed === wanted.nth) Deno.kill(Deno.pid, "SIGKILL");
+}
+
+function readWanted() {
+  const [name, nth = "1"] = Deno.env.get("QUEUECTL_FAIL_AT")?.split(":") ?? [];
+  return { name, nth: Number(nth) };
 }
