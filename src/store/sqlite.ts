@@ -270,10 +270,11 @@ export class SqliteStore implements Store {
     return this.#write("register a worker", () => {
       this.#sql(`
         insert into workers (id, host, machine, pid, process_started_at, count, lease_ms,
-          started_at, heartbeat_at, queues)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing`).run(
+          started_at, heartbeat_at, beat, queues)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing`).run(
         ...[worker.id, worker.host, worker.machine, worker.process.pid, worker.process.startedAt],
-        ...[worker.count, worker.leaseMs, now, now],
+        // Beats begin with the time, so that nobody comes back with one that was seen before.
+        ...[worker.count, worker.leaseMs, now, now, now],
         worker.queues && JSON.stringify(worker.queues),
       );
     });

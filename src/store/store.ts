@@ -151,7 +151,7 @@ export type StopRequest = "graceful" | "force";
 export interface Worker extends NewWorker {
   startedAt: number;
   heartbeatAt: number;
-  /** Counts the renewals and the claims: as long as it changes, the worker lives. */
+  /** Counts the renewals and the claims, from no fixed number on: as long as it changes, the worker lives. */
   beat: number;
   stop: StopRequest | null;
 }

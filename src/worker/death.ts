@@ -31,7 +31,8 @@ export class DeathWatch {
     this.#lookedAt = now;
     const dead = new Map<string, Death>();
     for (const worker of workers) {
-      const quietMs = this.#quietMs(worker, gapMs);
+      // Whoever has not been watching for a lease looks twice before it says so.
+      const quietMs = this.#quietMs(worker, Math.min(gapMs, worker.leaseMs / 2));
       if (this.#isGone(worker)) dead.set(worker.id, "Its worker died");
       else if (quietMs > worker.leaseMs) {
         dead.set(worker.id, "Its worker stopped renewing the lease");
