@@ -1,149 +1,96 @@
 /**
- * Measures the tool beside the limit of the machine, interleaved in one run, and prints ratios:
- * absolute numbers differ from machine to machine. `deno task bench [--rounds N] [--jobs N]`.
+ * Measures the tool beside the limit of the machine and beside other tools, interleaved in one run, and
+ * prints medians and ratios: absolute numbers differ from machine to machine.
+ * `deno task bench [--quick] [--rounds N] [--only WORDS]`; with `--check` it runs what has a bound, and
+ * fails if a bound does not hold.
  */
-import { fromFileUrl, join } from "@std/path";
-import { findShell } from "../src/worker/shell.ts";
+import { drains } from "./bench/drain.ts";
+import { enqueues } from "./bench/enqueue.ts";
+import { growth } from "./bench/growth.ts";
+import { latency } from "./bench/latency.ts";
+import { type Line, median, type Size } from "./bench/line.ts";
+import { processes } from "./bench/processes.ts";
 
-const MAIN = fromFileUrl(new URL("../main.ts", import.meta.url));
-const WORKERS = [1, 2, 4, 8];
-const BULK_JOBS = 100_000;
+const FULL: Size = { jobs: 3000, bulk: 100_000, rows: 1_000_000, samples: 200 };
+const QUICK: Size = { jobs: 300, bulk: 10_000, rows: 100_000, samples: 40 };
 
-const rounds = numberAfter("--rounds", 5);
-const jobs = numberAfter("--jobs", 2000);
-using folder = temporaryFolder();
+const isCheck = Deno.args.includes("--check");
+const isQuick = isCheck || Deno.args.includes("--quick");
+const rounds = Number(valueOf("--rounds") ?? (isCheck ? 3 : isQuick ? 1 : 5));
+const only = valueOf("--only") ?? "";
+
+const size = isQuick ? QUICK : FULL;
+const sections = [drains(size), enqueues(size), latency(size), await growth(size), processes(size)];
 const samples = new Map<string, number[]>();
-for (let round = 0; round < rounds; round++) {
-  for (const workers of WORKERS) {
-    await sample(`bare loop, ${workers} at a time`, () => perSecond(jobs, () => bareLoop(workers)));
-    await sample(`drain, ${workers} at a time`, () => drainRate(workers));
+try {
+  const all = sections.flatMap(({ lines }) => lines);
+  const lines = isCheck ? withBases(all.filter(isBounded), all) : all;
+  const chosen = withBases(lines.filter(({ what }) => what.includes(only)), all);
+  for (let round = 0; round < rounds; round++) {
+    for (const line of chosen) {
+      samples.set(line.what, [...samples.get(line.what) ?? [], await line.measure(round)]);
+    }
   }
-  await sample("empty script", () => milliseconds(() => deno([join(folder.path, "empty.ts")])));
-  for (const command of ["--version", "status", "list", "enqueue true"]) {
-    await sample(`queuectl ${command}`, () => milliseconds(() => queuectl(command.split(" "))));
+  print(chosen);
+  const broken = isCheck ? chosen.filter(isBroken) : [];
+  for (const { what, atLeast, atMost } of broken) {
+    console.log(
+      `not ok - ${what}: expected ${atLeast ? `at least ${atLeast}` : `at most ${atMost}`}`,
+    );
   }
-  await sample("enqueue 100,000 from standard input", bulkEnqueue);
+  Deno.exitCode = broken.length > 0 ? 1 : 0;
+} finally {
+  for (const section of sections) section[Symbol.dispose]();
 }
-print();
 
-function print() {
-  const rows: string[][] = [["what", "median", "ratio", "to what"]];
-  for (const workers of WORKERS) {
-    const bare = `bare loop, ${workers} at a time`;
-    rows.push([bare, `${median(bare).toFixed(0)}/s`, "", ""]);
-    const drain = `drain, ${workers} at a time`;
-    rows.push([drain, `${median(drain).toFixed(0)}/s`, ratio(drain, bare), "bare loop"]);
+function isBounded({ atLeast, atMost }: Line): boolean {
+  return atLeast !== undefined || atMost !== undefined;
+}
+
+/** These lines and those that they are compared with, in the order of all. */
+function withBases(lines: readonly Line[], all: readonly Line[]): Line[] {
+  return all.filter((line) => lines.some((each) => each === line || each.to === line.what));
+}
+
+function medianOf(what: string): number {
+  return median(samples.get(what)!);
+}
+
+/** What the bounds of a line are about. */
+function judged({ what, to }: Line): number {
+  return to === undefined ? medianOf(what) : medianOf(what) / medianOf(to);
+}
+
+function isBroken(line: Line): boolean {
+  const { atLeast = -Infinity, atMost = Infinity } = line;
+  return judged(line) < atLeast || judged(line) > atMost;
+}
+
+function print(lines: readonly Line[]) {
+  const rows = [["what", "ratio", "median", "ratio to"]];
+  for (const line of lines) {
+    const { what, unit, to } = line;
+    const value = medianOf(what);
+    const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    const absolute = `${value.toFixed(digits)}${unit === "/s" ? "" : " "}${unit}`.trim();
+    rows.push([what, to ? judged(line).toFixed(2) : "", absolute, to ?? ""]);
   }
-  rows.push(["empty script", `${median("empty script").toFixed(0)} ms`, "", ""]);
-  for (const name of samples.keys()) {
-    if (!name.startsWith("queuectl")) continue;
-    rows.push([name, `${median(name).toFixed(0)} ms`, ratio(name, "empty script"), "empty script"]);
-  }
-  const bulk = "enqueue 100,000 from standard input";
-  rows.push([bulk, `${(median(bulk) / 1000).toFixed(1)} s`, "", ""]);
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   for (const row of rows) {
     console.log(`| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`);
     if (row === rows[0]) console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
   }
-  console.log(`\nmedians of ${rounds}, ${jobs} jobs of "true" a drain, ${describeMachine()}`);
+  const { jobs, rows: grown } = size;
+  console.log(`\nmedians of ${rounds}, ${jobs} jobs a drain, up to ${grown} rows, ${machine()}`);
 }
 
-/** The limit: the same commands with the same isolation and their output read, but no queue. */
-async function bareLoop(concurrency: number) {
-  const { sh, setsid } = findShell();
-  const starter = setsid ?? sh;
-  const args = setsid ? [sh, "-c", "true"] : ["-c", "true"];
-  let left = jobs;
-  await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (left-- > 0) {
-      const child = new Deno.Command(starter, {
-        args,
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        detached: setsid === null,
-      }).spawn();
-      await Promise.all([child.status, drain(child.stdout), drain(child.stderr)]);
-    }
-  }));
-}
-
-async function drain(stream: ReadableStream<Uint8Array>) {
-  const reader = stream.getReader();
-  while (!(await reader.read()).done);
-}
-
-/** The whole life of a worker process, start and end included. */
-async function drainRate(workers: number): Promise<number> {
-  await queuectl(["enqueue", "@-"], '{"command":"true"}\n'.repeat(jobs));
-  const args = ["worker", "start", "--quiet", "--drain", "--count", String(workers)];
-  return await perSecond(jobs, () => queuectl(args));
-}
-
-async function bulkEnqueue(): Promise<number> {
-  using fresh = temporaryFolder();
-  const lines = '{"command":"true"}\n'.repeat(BULK_JOBS);
-  return await milliseconds(() => queuectl(["enqueue", "@-"], lines, fresh.path));
-}
-
-function queuectl(args: string[], input = "", store = folder.path): Promise<void> {
-  return deno([MAIN, ...args], input, store);
-}
-
-async function deno(args: string[], input = "", store = folder.path) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", ...args],
-    env: { QUEUECTL_DB: join(store, "queue.db") },
-    stdin: "piped",
-    stdout: "null",
-    stderr: "inherit",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input));
-  await writer.close();
-  const { code } = await child.status;
-  if (code !== 0) throw new Error(`${args.join(" ")} ended with exit code ${code}`);
-}
-
-async function sample(name: string, measure: () => Promise<number>) {
-  const values = samples.get(name) ?? [];
-  samples.set(name, values);
-  values.push(await measure());
-}
-
-async function milliseconds(action: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await action();
-  return performance.now() - begin;
-}
-
-async function perSecond(count: number, action: () => Promise<unknown>): Promise<number> {
-  return count / (await milliseconds(action)) * 1000;
-}
-
-function median(name: string): number {
-  const sorted = [...samples.get(name)!].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
-}
-
-function ratio(name: string, to: string): string {
-  return (median(name) / median(to)).toFixed(2);
-}
-
-function numberAfter(flag: string, otherwise: number): number {
-  const at = Deno.args.indexOf(flag);
-  return at < 0 ? otherwise : Number(Deno.args[at + 1]);
-}
-
-function temporaryFolder() {
-  const path = Deno.makeTempDirSync({ prefix: "queuectl-bench-" });
-  Deno.writeTextFileSync(join(path, "empty.ts"), "");
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
-}
-
-function describeMachine(): string {
+function machine(): string {
   const gib = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
   const date = new Date().toISOString().slice(0, 10);
   return `${navigator.hardwareConcurrency} cores, ${gib} GiB, Deno ${Deno.version.deno}, ${date}`;
+}
+
+function valueOf(flag: string): string | undefined {
+  const at = Deno.args.indexOf(flag);
+  return at < 0 ? undefined : Deno.args[at + 1];
 }

@@ -33,6 +33,7 @@ async function commandsPart(): Promise<string> {
     terminal: realTerminal,
     system: realSystem,
     folder: "/",
+    isTask: false,
     env: () => undefined,
     exitCode: 0,
   });

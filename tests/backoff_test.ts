@@ -29,7 +29,7 @@ Deno.test("the delay after attempt n is base ** n seconds, up to the cap", () =>
   }
 });
 
-Deno.test("every delay is a whole number of milliseconds from 0 to the cap", () => {
+Deno.test("failure 28: every delay is a whole number of milliseconds from 0 to the cap", () => {
   for (const backoffBase of BASES) {
     for (const backoffMaxMs of CAPS_MS) {
       for (let attempt = 1; attempt <= 1000; attempt++) {
@@ -41,7 +41,7 @@ Deno.test("every delay is a whole number of milliseconds from 0 to the cap", () 
   }
 });
 
-Deno.test("with a base of 1 or more no delay is shorter than the one before it", () => {
+Deno.test("failure 28: with a base of 1 or more no delay is shorter than the one before it", () => {
   for (const backoffBase of BASES.filter((base) => base >= 1)) {
     for (const backoffMaxMs of CAPS_MS) {
       let before = 0;

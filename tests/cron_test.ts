@@ -95,14 +95,14 @@ Deno.test("a schedule is one of its time zone", () => {
   }
 });
 
-Deno.test("a daily job at 02:30 comes once on the day without a 02:30, right after the gap", () => {
+Deno.test("failure 29: a daily job at 02:30 comes once on the day without a 02:30, right after the gap", () => {
   for (const change of SPRING) {
     assertEquals(ticksOf("30 2 * * *", change), [Date.parse(change.at)], change.zone);
     assertEquals(ticksOf("0 30 2 * * *", change), [Date.parse(change.at)], change.zone);
   }
 });
 
-Deno.test("a daily job at a time that comes twice comes once, the first time", () => {
+Deno.test("failure 29: a daily job at a time that comes twice comes once, the first time", () => {
   const [berlin, newYork] = AUTUMN as [Change, Change];
   assertEquals(ticksOf("30 2 * * *", berlin), [Date.parse("2026-10-25T00:30Z")]);
   assertEquals(ticksOf("30 1 * * *", newYork), [Date.parse("2026-11-01T05:30Z")]);
@@ -110,7 +110,7 @@ Deno.test("a daily job at a time that comes twice comes once, the first time", (
   assertEquals(ticksOf("30 2 * * *", newYork), [Date.parse("2026-11-01T07:30Z")]);
 });
 
-Deno.test("each of several times of day comes once a day", () => {
+Deno.test("failure 29: each of several times of day comes once a day", () => {
   for (const change of [...SPRING, ...AUTUMN]) {
     const hours = ticksOf("30 1,2,14 * * *", change).map((tick) => localTime(tick, change.zone));
     const second = SPRING.includes(change) ? "03:00:00" : "02:30:00";
@@ -120,7 +120,7 @@ Deno.test("each of several times of day comes once a day", () => {
   assertEquals(ticksOf("0 2,3 * * *", SPRING[0]!), [Date.parse(SPRING[0]!.at)]);
 });
 
-Deno.test("what comes every quarter or hour does so in real time when the clocks change", () => {
+Deno.test("failure 29: what comes every quarter or hour does so in real time when the clocks change", () => {
   for (const change of [...SPRING, ...AUTUMN]) {
     const [from, to] = [Date.parse(change.from), Date.parse(change.to)];
     const every = (ms: number) => Array.from({ length: (to - from) / ms }, (_, i) => from + i * ms);
@@ -134,7 +134,7 @@ Deno.test("what comes every quarter or hour does so in real time when the clocks
   }
 });
 
-Deno.test("an every-second job comes each second of the repeated hour", () => {
+Deno.test("failure 29: an every-second job comes each second of the repeated hour", () => {
   for (const { at, zone } of [...SPRING, ...AUTUMN]) {
     const change = Date.parse(at);
     for (const after of [change - HOUR, change - 1000, change, change + HOUR - 1000]) {
@@ -202,7 +202,7 @@ Deno.test("what is no IANA time zone is a problem", () => {
   }
 });
 
-Deno.test("a schedule that never comes is a problem", () => {
+Deno.test("failure 29: a schedule that never comes is a problem", () => {
   for (const text of ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "* * * 31 2 *", "0 0 31W 2 *"]) {
     assertEquals(cronProblem(text, "Europe/Berlin"), "it never comes", text);
     assertEquals(nextTick(text, "Europe/Berlin", Date.parse("2026-11-22T08:00Z")), null, text);

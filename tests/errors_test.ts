@@ -16,7 +16,7 @@ Deno.test("an error that people can cause carries its exit code and its cause", 
   }
 });
 
-Deno.test("a quoted value is one line in which nothing can act on a terminal", () => {
+Deno.test("failure 36: a quoted value is one line in which nothing can act on a terminal", () => {
   const cases: [string, string][] = [
     ["job1", '"job1"'],
     ["", '""'],

@@ -6,6 +6,7 @@ import { type App, byPerson, storeToWrite, surroundings } from "./app.ts";
 import { zonedTime } from "./format/time.ts";
 import { isoTime } from "../job_json.ts";
 import { type JobOptions, readRequests } from "./job_options.ts";
+import { jsonLine } from "./format/text.ts";
 
 /** Adds a schedule for the job that the words and options of a command ask for. */
 export async function addSchedule(
@@ -47,7 +48,7 @@ export async function addSchedule(
   );
   if (options.json) {
     app.terminal.out(
-      JSON.stringify({ name, time_zone: timeZone, next_at: isoTime(nextAt) }) + "\n",
+      jsonLine({ name, time_zone: timeZone, next_at: isoTime(nextAt) }),
     );
   } else {app.terminal.out(
       `${name}: first at ${zonedTime(nextAt, around.now, timeZone)} (${timeZone})\n`,

@@ -15,6 +15,8 @@ export interface App {
   readonly system: System;
   /** The folder of the person's shell. */
   readonly folder: string;
+  /** Whether `deno task` is what started it. */
+  readonly isTask: boolean;
   env(name: string): string | undefined;
   /** The code that the process will end with, where that is not 0. */
   exitCode: number;
@@ -63,11 +65,15 @@ export function colored(app: App, { color }: GlobalOptions): boolean {
 }
 
 /**
- * The folder of the person's shell. `deno task` changes to the folder of the project and leaves the
- * person's in INIT_CWD; npm sets that too, so it counts only where the project's folder is the current one.
+ * The folder of the person's shell, and whether `deno task` is between: that changes to the folder of the
+ * project and leaves the person's in INIT_CWD; npm sets that too, so it counts only where the project's
+ * folder is the current one.
  */
-export function personsFolder(mainModule: string, initCwd: string | undefined): string {
+export function startedFrom(
+  mainModule: string,
+  initCwd: string | undefined,
+): Pick<App, "folder" | "isTask"> {
   const current = Deno.cwd();
-  if (!initCwd || !mainModule.startsWith("file:")) return current;
-  return dirname(fromFileUrl(mainModule)) === current ? initCwd : current;
+  const isOurs = mainModule.startsWith("file:") && dirname(fromFileUrl(mainModule)) === current;
+  return initCwd && isOurs ? { folder: initCwd, isTask: true } : { folder: current, isTask: false };
 }

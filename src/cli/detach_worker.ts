@@ -3,6 +3,7 @@ import { operationFailed, quote } from "../errors.ts";
 import { openStore } from "../store/open.ts";
 import type { App, GlobalOptions } from "./app.ts";
 import type { StartOptions } from "./start_worker.ts";
+import { jsonLine } from "./format/text.ts";
 
 /** How long a worker process may take to appear in the store. */
 const APPEAR_MS = 10_000;
@@ -17,7 +18,12 @@ export async function detachWorker(
   const log = `${path}.worker.log`;
   // The shell opens the log and then becomes the worker, which so keeps this process id.
   const child = new Deno.Command("sh", {
-    args: ["-c", 'umask 077; log=$1; shift; exec "$@" </dev/null >>"$log" 2>&1', "sh", log]
+    args: [
+      "-c",
+      'umask 077; unset INIT_CWD; log=$1; shift; exec "$@" </dev/null >>"$log" 2>&1',
+      "sh",
+      log,
+    ]
       .concat(selfCommand(), startArguments(options, path)),
     cwd: app.folder,
     stdin: "null",
@@ -35,7 +41,7 @@ export async function detachWorker(
     }
     await sleep(app.system, 20);
   }
-  if (options.json) app.terminal.out(JSON.stringify({ pid: child.pid, log }) + "\n");
+  if (options.json) app.terminal.out(jsonLine({ pid: child.pid, log }));
   else {
     app.terminal.out(`${child.pid}\n`);
     app.terminal.err(`A worker runs in the background; its log is ${log}\n`);

@@ -1,19 +1,19 @@
 import type { WorkerEvent } from "../worker/events.ts";
 
-/** So much text waits for a reader; what comes on top of it is left out. */
-const LONGEST_BACKLOG = 16 * 2 ** 20;
+/** So much text waits for a reader, half of it what jobs print; what comes on top of it is left out. */
+const LONGEST_BACKLOG = 32 * 2 ** 20;
 
 /**
  * Prints the events of a worker process without ever holding it up: neither a reader that has stopped
  * reading, as a terminal after Ctrl-S, nor one that is gone must decide what happens to jobs.
  */
-export class EventPrinter {
+export class EventPrinter implements AsyncDisposable {
   readonly #write: (text: string) => Promise<void>;
   readonly #format: (event: WorkerEvent) => string;
   #waiting: string[] = [];
   #backlog = 0;
   #leftOut = 0;
-  #isWriting = false;
+  #writing: Promise<void> | undefined;
   #isHeard = true;
 
   constructor(write: (text: string) => Promise<void>, format: (event: WorkerEvent) => string) {
@@ -23,7 +23,8 @@ export class EventPrinter {
 
   print(event: WorkerEvent) {
     if (!this.#isHeard) return;
-    if (this.#backlog >= LONGEST_BACKLOG) {
+    const most = event.event === "output" ? LONGEST_BACKLOG / 2 : LONGEST_BACKLOG;
+    if (this.#backlog >= most) {
       this.#leftOut++;
       return;
     }
@@ -31,12 +32,15 @@ export class EventPrinter {
     if (text === "") return;
     this.#waiting.push(text);
     this.#backlog += text.length;
-    if (!this.#isWriting) this.#writeAll();
+    this.#writing ??= this.#writeAll();
   }
 
-  // Nobody awaits it: the process does not end before it has ended.
+  /** Waits until everything is written, or cannot be. */
+  async [Symbol.asyncDispose]() {
+    await this.#writing;
+  }
+
   async #writeAll() {
-    this.#isWriting = true;
     try {
       while (this.#waiting.length > 0) {
         const text = this.#waiting.join("");
@@ -48,7 +52,7 @@ export class EventPrinter {
     } catch {
       this.#isHeard = false;
     }
-    this.#isWriting = false;
+    this.#writing = undefined;
   }
 
   #tellWhatIsMissing() {

@@ -1,5 +1,5 @@
 import type { Store, Stream } from "../store/store.ts";
-import { printable } from "./format/text.ts";
+import { cut, printable } from "./format/text.ts";
 
 /** A piece of an attempt's output to be shown; a gap is the line that stands for what was not kept. */
 export interface Piece {
@@ -74,6 +74,9 @@ function cutBreaks(pieces: Piece[], surplus: number): Piece[] {
   return pieces;
 }
 
+/** A job may print megabytes without a line break. */
+const LONGEST_LINE = 2000;
+
 /** The last lines of an attempt's output as text that a terminal can be shown. */
 export async function lastLines(store: Store, attempt: number, lines: number): Promise<string> {
   const pieces = await tail(outputPieces(store, attempt), lines);
@@ -82,7 +85,8 @@ export async function lastLines(store: Store, attempt: number, lines: number): P
   const text = pieces.map(({ bytes }) => decoder.decode(bytes, { stream: true })).join("") +
     decoder.decode();
   if (text === "") return "";
-  return text.replace(/\n$/, "").split("\n").map((line) => `${printable(line)}\n`).join("");
+  return text.replace(/\n$/, "").split("\n")
+    .map((line) => `${cut(printable(line.slice(0, LONGEST_LINE)), LONGEST_LINE)}\n`).join("");
 }
 
 /** A piece as `--json` shows it: text where it is valid UTF-8, else base 64. */

@@ -86,8 +86,11 @@ function commandIndex(args: readonly string[]): number {
 function valuesBehindDashes(args: readonly string[], command: number): string[] {
   const isNumber = (arg: string) => /^-[\d.]/.test(arg);
   const sets = args[command] === "config" && args[command + 1] === "set";
-  if (!sets || args.includes("--")) return [...args];
-  return [...args.filter((arg) => !isNumber(arg)), "--", ...args.filter(isNumber)];
+  const [numbers, words] = [args.filter(isNumber), args.filter((arg) => !isNumber(arg))];
+  // An option without its value would take the dashes for it.
+  const isOpen = words.at(-1)?.startsWith("-");
+  if (!sets || numbers.length === 0 || isOpen || args.includes("--")) return [...args];
+  return [...words, "--", ...numbers];
 }
 
 function explain(error: unknown): { message: string; exitCode: number } {

@@ -3,6 +3,7 @@ import type { JobState } from "../job.ts";
 import type { JobFilter, JobSelection, Store } from "../store/store.ts";
 import type { App, GlobalOptions } from "./app.ts";
 import { stateOption } from "./options.ts";
+import { jsonLine } from "./format/text.ts";
 
 /** The options that choose jobs other than by their ids. */
 export interface SelectionOptions {
@@ -113,7 +114,7 @@ export function printDone(
   done: string,
   ids: readonly string[],
 ) {
-  if (json) return terminal.out(JSON.stringify({ ids }) + "\n");
+  if (json) return terminal.out(jsonLine({ ids }));
   terminal.out(ids.map((id) => `${id}\n`).join(""));
   if (terminal.errIsTerminal || ids.length === 0) {
     terminal.err(`${done} ${ids.length} ${ids.length === 1 ? "job" : "jobs"}\n`);

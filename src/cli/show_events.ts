@@ -4,6 +4,7 @@ import { Changes } from "./changes.ts";
 import { storedEventJson, storedEventLine } from "./format/stored_events.ts";
 import type { Paint } from "./format/text.ts";
 import { onStopSignals } from "./stop_signals.ts";
+import { jsonLine } from "./format/text.ts";
 
 const PAGE = 1000;
 const LOOK_MS = 500;
@@ -19,7 +20,7 @@ export async function showEvents(
     while (true) {
       const events = await store.events(last, PAGE);
       const lines = events.map((event) =>
-        json ? JSON.stringify(storedEventJson(event)) + "\n" : storedEventLine(event, paint)
+        json ? jsonLine(storedEventJson(event)) : storedEventLine(event, paint)
       );
       terminal.out(lines.join(""));
       last = events.at(-1)?.seq ?? last;

@@ -6,6 +6,7 @@ import { Changes } from "./changes.ts";
 import { followJob, type PrintPiece, Reading } from "./follow_job.ts";
 import { jobExitCode, NEVER_RAN_TO_ITS_END } from "./job_exit_code.ts";
 import { outputPieces, type Piece, pieceJson, tail } from "./job_output.ts";
+import { jsonLine } from "./format/text.ts";
 
 export interface LogOptions {
   follow: boolean;
@@ -54,7 +55,7 @@ export function piecePrinter(
   return (piece, attempt) => {
     if (only !== undefined && piece.stream !== only) return;
     if (!json) return terminal.write(piece.stream, piece.bytes);
-    return terminal.write("stdout", JSON.stringify(pieceJson(piece, attempt)) + "\n");
+    return terminal.write("stdout", jsonLine(pieceJson(piece, attempt)));
   };
 }
 

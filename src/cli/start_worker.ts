@@ -3,7 +3,7 @@ import { type App, colored, type GlobalOptions, storePath } from "./app.ts";
 import { detachWorker } from "./detach_worker.ts";
 import { EventPrinter } from "./event_printer.ts";
 import { eventJson, eventLines } from "./format/worker_events.ts";
-import { painter } from "./format/text.ts";
+import { jsonLine, painter } from "./format/text.ts";
 import { durationOption, wholeNumber } from "./options.ts";
 import { onStopSignals } from "./stop_signals.ts";
 import { makeSupervisor, openWorkerStore } from "./worker_process.ts";
@@ -27,7 +27,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
   if (options.detach) return await detachWorker(app, options, path);
 
   using store = await openWorkerStore(path);
-  const printer = eventPrinter(app, options);
+  await using printer = eventPrinter(app, options);
   let died = false;
   const supervisor = makeSupervisor(app.system, { store, path }, {
     ...started,
@@ -39,7 +39,7 @@ export async function startWorker(app: App, options: GlobalOptions & StartOption
     },
   });
   const deadBefore = (await store.counts()).dead;
-  using _signals = onStopSignals(() => supervisor.stop());
+  using _signals = onStopSignals(() => supervisor.stop(), { withTask: app.isTask });
   await supervisor.run();
   died ||= (await store.counts()).dead > deadBefore; // in another worker process
   if (options.drain && died) app.exitCode = 1;
@@ -67,7 +67,7 @@ function eventPrinter(app: App, options: GlobalOptions & StartOptions): EventPri
     const write = (text: string) => terminal.write("stdout", text);
     return new EventPrinter(
       write,
-      (event) => `${JSON.stringify(eventJson(event, system.now()))}\n`,
+      (event) => jsonLine(eventJson(event, system.now())),
     );
   }
   const paint = painter(colored(app, options) && terminal.errIsTerminal);

@@ -2,6 +2,7 @@ import { operationFailed, quote } from "../errors.ts";
 import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
 import { Changes } from "./changes.ts";
 import { durationOption } from "./options.ts";
+import { jsonLine } from "./format/text.ts";
 
 /** Workers that die without a word are noticed this often. */
 const LOOK_MS = 200;
@@ -31,7 +32,7 @@ export async function stopWorkers(
     await changes!.next(Math.min(LOOK_MS, restMs));
     left = (await liveWorkers(store, system)).filter(({ id }) => asked.has(id)).length;
   }
-  if (options.json) return terminal.out(JSON.stringify({ stopped: [...asked] }) + "\n");
+  if (options.json) return terminal.out(jsonLine({ stopped: [...asked] }));
   const { size } = asked;
   terminal.out(
     size === 0 ? "No worker is running\n" : `Stopped ${size} of ${size} worker processes\n`,

@@ -7,6 +7,7 @@ import { type App, type GlobalOptions, storePath, storeToRead } from "./app.ts";
 import { Changes } from "./changes.ts";
 import { jobExitCode, NEVER_RAN_TO_ITS_END, TIMED_OUT } from "./job_exit_code.ts";
 import { durationOption } from "./options.ts";
+import { jsonLine } from "./format/text.ts";
 
 const LOOK_MS = 500;
 
@@ -34,7 +35,7 @@ export async function waitForJobs(
       if (restMs <= 0) {
         terminal.err(`Waited ${formatDuration(limitMs)} in vain: job ${id} is ${job.state}\n`);
         app.exitCode = TIMED_OUT;
-        if (options.json) terminal.out(JSON.stringify(ended.map(jobJson)) + "\n");
+        if (options.json) terminal.out(jsonLine(ended.map(jobJson)));
         return;
       }
       await changes.next(Math.min(LOOK_MS, restMs));
@@ -46,7 +47,7 @@ export async function waitForJobs(
     else terminal.err(`Job ${id} was deleted\n`);
     if (job && !options.json) terminal.out(`${id} ${job.state}\n`);
   }
-  if (options.json) terminal.out(JSON.stringify(ended.map(jobJson)) + "\n");
+  if (options.json) terminal.out(jsonLine(ended.map(jobJson)));
 }
 
 async function exitCodeOf(store: Store, job: Job): Promise<number> {

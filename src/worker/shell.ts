@@ -75,7 +75,8 @@ function spawn(
   stdin: "null" | "piped",
 ): Deno.ChildProcess {
   const piped = { cwd, env, stdin, stdout: "piped", stderr: "piped" } as const;
-  const args = ["-c", command];
+  // Without the mark a shell would take such a command for options of its own.
+  const args = /^[-+]/.test(command) ? ["-c", "--", command] : ["-c", command];
   return setsid === null
     ? new Deno.Command(sh, { ...piped, args, detached: true }).spawn()
     : new Deno.Command(setsid, { ...piped, args: [sh, ...args] }).spawn();

@@ -204,6 +204,7 @@ Deno.test("every command that takes arguments says what they are", async () => {
     terminal: realTerminal,
     system: realSystem,
     folder: "/",
+    isTask: false,
     env: () => undefined,
     exitCode: 0,
   });

@@ -47,7 +47,7 @@ async function isRefused(cli: Cli, expected: number, { args, stdin, says }: BadC
 }
 
 function refuses(what: string, code: number, cases: readonly (BadCase | string[])[]) {
-  Deno.test(`queuectl refuses ${what} with exit code ${code}, one sentence and nothing changed`, async () => {
+  Deno.test(`failure 35: queuectl refuses ${what} with exit code ${code}, one sentence and nothing changed`, async () => {
     await using cli = await storeWithJobs();
     const before = await contents(cli);
     for (const each of cases) {
@@ -261,7 +261,7 @@ refuses("what cannot be done", FAILED, [
   ["dlq", "purge", "nosuchjob"],
 ]);
 
-Deno.test("queuectl says in one sentence why it cannot use what lies where the store should be", async () => {
+Deno.test("failure 21: queuectl says in one sentence why it cannot use what lies where the store should be", async () => {
   await using cli = new Cli();
   cli.write("text", "this is not a database, and long enough to be looked at\n".repeat(40));
   cli.write("empty");

@@ -201,7 +201,7 @@ async function assertCancelledAfterOneAttempt(cli: Cli, pids: string[]) {
   assertEquals(pids.filter(lives), []);
 }
 
-Deno.test("a job whose worker is killed with -9 before it could obey is ended by the next one, and not run again", async () => {
+Deno.test("failure 18: a job whose worker is killed with -9 before it could obey is ended by the next one, and not run again", async () => {
   await using cli = new Cli();
   const pids = await storeWithOrphans(cli, async () => {
     const cancel = cli.spawn(["cancel", "tree"]);
@@ -216,7 +216,7 @@ Deno.test("a job whose worker is killed with -9 before it could obey is ended by
   await assertCancelledAfterOneAttempt(cli, pids);
 });
 
-Deno.test("cancel ends the job of a dead worker by itself where no other worker is there", async () => {
+Deno.test("failure 18: cancel ends the job of a dead worker by itself where no other worker is there", async () => {
   await using cli = new Cli();
   const pids = await storeWithOrphans(cli);
   assertEquals(await cli.ok("cancel", "tree"), "tree");
@@ -225,7 +225,7 @@ Deno.test("cancel ends the job of a dead worker by itself where no other worker 
   await assertCancelledAfterOneAttempt(cli, pids);
 });
 
-Deno.test("a job that fails, or asks to be put off, while it is being cancelled ends cancelled", async () => {
+Deno.test("failure 18: a job that fails, or asks to be put off, while it is being cancelled ends cancelled", async () => {
   await using cli = new Cli();
   const waiting = (end: string) =>
     `trap '${end}' TERM; echo x >> started; while :; do sleep 0.02; done`;

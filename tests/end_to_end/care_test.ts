@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Cli, lives } from "../helpers/cli.ts";
 
-Deno.test("workers of a copy run what was running, and leave alone what still runs for the original", async () => {
+Deno.test("failure 24: workers of a copy run what was running, and leave alone what still runs for the original", async () => {
   await using cli = new Cli();
   await cli.ok("config", "set", "lease", "1");
   const job =

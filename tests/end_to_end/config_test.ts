@@ -80,7 +80,7 @@ Deno.test("config set max-retries -1 says what is accepted, not that -1 is no op
   assertMatch(stderr, /^Cannot set config max_retries to "-1": expected a whole number from 0 to /);
 });
 
-Deno.test("a hook of several lines is one line in config get, and nothing in it acts on the terminal", async () => {
+Deno.test("failure 36: a hook of several lines is one line in config get, and nothing in it acts on the terminal", async () => {
   await using cli = new Cli();
   const hook = "echo one\necho '\x1b[31mtwo'";
   const lines = [await cli.ok("config", "set", "hook_dead", hook)];

@@ -31,7 +31,7 @@ const AFTERWARDS: Partial<Record<FailPoint, { outcomes: string[]; executions: [n
   };
 
 for (const [place, { outcomes, executions: [fewest, most] }] of Object.entries(AFTERWARDS)) {
-  Deno.test(`a worker killed ${place.replace("-", " ")} loses no job and runs none twice at once`, async () => {
+  Deno.test(`failure 5: a worker killed ${place.replace("-", " ")} loses no job and runs none twice at once`, async () => {
     await using cli = new Cli();
     // What is left of an execution that was ended in the middle is not in the way of the next one.
     const command = place === "after-spawn" ? JOB.replace("mkdir", "mkdir -p") : JOB;
@@ -49,7 +49,7 @@ for (const [place, { outcomes, executions: [fewest, most] }] of Object.entries(A
   });
 }
 
-Deno.test("an enqueue killed in the middle has added nothing, and one killed after it everything", async () => {
+Deno.test("failure 26: an enqueue killed in the middle has added nothing, and one killed after it everything", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "before", "true");
   cli.write("jobs.jsonl", '{"id":"a","command":"true"}\n{"id":"b","command":"true"}\n');
@@ -61,7 +61,7 @@ Deno.test("an enqueue killed in the middle has added nothing, and one killed aft
 });
 
 for (const nth of [1, 2]) {
-  Deno.test(`a store killed in step ${nth} of its making is not there, and is made by the next command`, async () => {
+  Deno.test(`failure 21: a store killed in step ${nth} of its making is not there, and is made by the next command`, async () => {
     await using cli = new Cli();
     await killedAt(cli, `inside-migrate:${nth}`, "enqueue", "true");
     assertEquals(await ids(cli), []);
@@ -71,7 +71,7 @@ for (const nth of [1, 2]) {
   });
 }
 
-Deno.test("a worker killed between the insert and the advance of a tick makes it neither lost nor double", async () => {
+Deno.test("failure 29: a worker killed between the insert and the advance of a tick makes it neither lost nor double", async () => {
   await using cli = new Cli();
   await cli.ok("schedule", "add", "tick", "--cron", "* * * * * *", "true");
   await killedAt(cli, "inside-tick", "worker", "start");

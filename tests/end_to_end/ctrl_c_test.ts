@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Child, Cli, hasTerminals, waitUntil } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
 const CTRL_C = "\x03";
 const WAITING = "echo x >> started; until [ -e go ]; do sleep 0.02; done";
@@ -24,12 +25,14 @@ async function workerAfterCtrlC(cli: Cli, times: number): Promise<Child> {
 }
 
 Deno.test({
-  name: "Ctrl-C on a terminal does not touch the running job: it finishes at its first attempt",
+  name:
+    "failure 10: Ctrl-C on a terminal does not touch the running job: it finishes at its first attempt",
   ignore: !hasTerminals,
   async fn() {
     await using cli = new Cli();
     const terminal = await workerAfterCtrlC(cli, 1);
     assert(!terminal.ended);
+    await cli.ok("enqueue", "--id", "next", "true");
     cli.write("go");
     const { code, stdout } = await terminal.result;
     assertEquals(code, 0, stdout);
@@ -37,11 +40,14 @@ Deno.test({
     assertEquals([job.state, job.attempts], ["completed", 1]);
     assertEquals(job.attempts_history.map(({ outcome }) => outcome), ["completed"]);
     assertEquals(cli.lines("started").length, 1);
+    const next = await cli.show("next");
+    assertEquals([next.state, next.attempts_history], ["pending", []]);
+    await assertSound(cli, ["running", "next"]);
   },
 });
 
 Deno.test({
-  name: "Ctrl-C twice ends the running job and gives it back",
+  name: "failure 11: Ctrl-C twice ends the running job and gives it back",
   ignore: !hasTerminals,
   async fn() {
     await using cli = new Cli();

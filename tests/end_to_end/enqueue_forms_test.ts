@@ -205,7 +205,7 @@ Deno.test("enqueue refuses an id that exists, whichever state its job is in", as
   assertStringIncludes(again.stderr, '"once"');
 });
 
-Deno.test("enqueue makes the store private, with its folder", async () => {
+Deno.test("failure 37: enqueue makes the store private, with its folder", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "true");
   assertEquals(Deno.statSync(cli.db).mode! & 0o777, 0o600);

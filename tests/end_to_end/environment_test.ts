@@ -49,7 +49,7 @@ Deno.test("a job runs in the folder it was enqueued from, wherever its worker wa
   assertEquals(await cli.ok("logs", "b"), cli.path("there"));
 });
 
-Deno.test("a job whose folder is gone fails with an error that names the folder", async () => {
+Deno.test("failure 17: a job whose folder is gone fails with an error that names the folder", async () => {
   await using cli = new Cli();
   Deno.mkdirSync(cli.path("gone"));
   await cli.run(["enqueue", "--id", "homeless", "--max-retries", "1", "pwd"], {
@@ -63,7 +63,7 @@ Deno.test("a job whose folder is gone fails with an error that names the folder"
   assertEquals((await cli.run(["logs", "-f", "homeless"])).code, 125);
 });
 
-Deno.test("a job that reads its input finds it empty", async () => {
+Deno.test("failure 16: a job that reads its input finds it empty", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "reading", 'read -r line && echo "got $line"; cat; echo end');
   assertEquals(await cli.drain(), 0);
@@ -78,7 +78,7 @@ Deno.test("a job leads a session and a process group of its own", async () => {
   assertEquals([sid, pgid], [pid, pid]);
 });
 
-Deno.test("a command may be as long as an argument can be", async () => {
+Deno.test("failure 17: a command may be as long as an argument can be", async () => {
   await using cli = new Cli();
   const command = `echo ok #${"x".repeat(128 * 1024 - 1 - 9)}`;
   assertEquals(command.length, 128 * 1024 - 1);

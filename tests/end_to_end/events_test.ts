@@ -136,7 +136,7 @@ Deno.test("events -f --since leaves out what was before", async () => {
   assertEquals(follow.events.map(({ job }) => job), ["new"]);
 });
 
-Deno.test("events for people are one line each, and nothing in them acts on the terminal", async () => {
+Deno.test("failure 36: events for people are one line each, and nothing in them acts on the terminal", async () => {
   await using cli = new Cli();
   await cli.ok("queue", "pause", "default", "--reason", "new\nline \x1b[31mred\u202e");
   await cli.ok("enqueue", "--id", "job", "true");

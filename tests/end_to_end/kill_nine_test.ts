@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { between, type Child, Cli, lives, waitUntil } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
 /**
  * Notes its attempt, its process and that of a child, and holds a folder as a lock for as long as
@@ -23,24 +24,29 @@ const JOB = `
 `;
 
 /** Starts a worker process, and kills it once the first attempt runs; resolves when it is gone. */
-async function killInMidJob(cli: Cli, worker: Child): Promise<{ killedAt: string }> {
+async function killInMidJob(cli: Cli, worker: Child) {
   await cli.linesOnce("started", 1);
   await cli.linesOnce("processes", 1);
   // So that the output of the first attempt has reached the store.
   await waitUntil(async () => await cli.ok("logs", "victim") === "printed by 1", "the output");
   worker.signal("SIGKILL");
   await worker.result;
-  return { killedAt: new Date().toISOString() };
+  const killedAt = new Date().toISOString();
+  return { killedAt, killed: String((await worker.event("started")).worker) };
 }
 
-async function assertRecovered(cli: Cli, killedAt: string) {
+async function assertRecovered(
+  cli: Cli,
+  { killedAt, killed }: { killedAt: string; killed: string },
+) {
   const job = await cli.show("victim");
   assertEquals([job.state, job.attempts], ["completed", 2]);
   const [first, second, ...more] = job.attempts_history;
   assertEquals(more, []);
   assertEquals([first!.attempt, first!.outcome, first!.exit_code], [1, "lost", null]);
   assertEquals([second!.attempt, second!.outcome], [2, "completed"]);
-  assert(first!.worker_id !== second!.worker_id);
+  assertEquals([first!.worker_id, first!.error], [`${killed}-1`, "Its worker died"]);
+  assert(second!.worker_id !== first!.worker_id);
   assert(between(first!.finished_at, second!.started_at) >= 0);
   const delay = between(killedAt, second!.started_at);
   assert(delay < 5000, `ran again after ${delay} ms`);
@@ -52,32 +58,33 @@ async function assertRecovered(cli: Cli, killedAt: string) {
   assertEquals(processes.filter(lives), []);
   assertEquals(await cli.ok("logs", "victim", "--attempt", "1"), "printed by 1");
   assertEquals(await cli.ok("logs", "victim"), "printed by 2");
+  await assertSound(cli, ["victim"]);
 }
 
-Deno.test("kill -9 of a worker process: another one runs the job again within 5 s", async () => {
+Deno.test("failure 1: kill -9 of a worker process: another one runs the job again within 5 s", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "victim", JOB);
   const victim = await cli.startWorker();
   await cli.linesOnce("started", 1);
   const other = await cli.startWorker();
-  const { killedAt } = await killInMidJob(cli, victim);
+  const death = await killInMidJob(cli, victim);
   const recovered = await other.event("recovered", "victim", 1);
   assertEquals(recovered.state, "failed");
   await other.event("completed", "victim", 2);
-  await assertRecovered(cli, killedAt);
+  await assertRecovered(cli, death);
 });
 
-Deno.test("kill -9 of the only worker process: one that is started later runs the job again", async () => {
+Deno.test("failure 1: kill -9 of the only worker process: one that is started later runs the job again", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "victim", JOB);
-  const { killedAt } = await killInMidJob(cli, await cli.startWorker());
+  const death = await killInMidJob(cli, await cli.startWorker());
   assertEquals((await cli.show("victim")).state, "processing");
   assertEquals((await cli.json("status")).workers, []);
   assertEquals(await cli.drain(), 0);
-  await assertRecovered(cli, killedAt);
+  await assertRecovered(cli, death);
 });
 
-Deno.test("kill -9 of a worker process: what its job started in another session dies as well", async () => {
+Deno.test("failure 1: kill -9 of a worker process: what its job started in another session dies as well", async () => {
   await using cli = new Cli();
   const escaping = `
     if [ "$QUEUECTL_ATTEMPT" = 1 ]; then
@@ -110,7 +117,7 @@ Deno.test("kill -9 of a worker process right after a claim loses nothing", async
   assertEquals(Object.values(others).every((count) => count === 0), true);
 });
 
-Deno.test("a job that kills its worker process each time is dead after max_retries crashes", async () => {
+Deno.test("failure 6: a job that kills its worker process each time is dead after max_retries crashes", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "poison", "--max-retries", "2", 'kill -9 "$PPID"; sleep 1000');
   for (const _ of [1, 2]) await (await cli.startWorker()).result;

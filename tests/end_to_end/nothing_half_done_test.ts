@@ -17,7 +17,7 @@ Deno.test("the words of a command stay in their order, whatever they look like",
   assertEquals((await cli.show("git")).command, "git config set -1 last");
 });
 
-Deno.test("what a person typed wrong comes back without acting on the terminal", async () => {
+Deno.test("failure 36: what a person typed wrong comes back without acting on the terminal", async () => {
   await using cli = new Cli();
   for (const args of [["\x1b[31mx"], ["list", "--\x1b[31mfoo"], ["enqueue", '{"a": \x1b[31m}']]) {
     const { code, stderr } = await cli.run(args);

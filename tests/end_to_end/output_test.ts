@@ -11,7 +11,7 @@ async function afterRunning(command: string, settings: Record<string, string> = 
   return cli;
 }
 
-Deno.test("logs prints both streams byte for byte, each where it belongs", async () => {
+Deno.test("failure 16: logs prints both streams byte for byte, each where it belongs", async () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
   const octal = [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
   await using cli = await afterRunning(`printf '${octal}'; printf 'oops\\0\\377' >&2`);
@@ -44,7 +44,7 @@ Deno.test("output over output_limit keeps the first quarter and the last three, 
   assertEquals(stdout, whole.slice(0, 1024) + line + whole.slice(-3072));
 });
 
-Deno.test("a job that prints 200 MB completes, and the store stays small", async () => {
+Deno.test("failure 16: a job that prints 200 MB completes, and the store stays small", async () => {
   await using cli = await afterRunning("head -c 200000000 /dev/zero; echo end", {
     output_limit: "1048576",
   });

@@ -41,7 +41,7 @@ function mostAtOnce(jobs: ShownJob[]): number {
   return most;
 }
 
-Deno.test("queue limit holds over all executors of all worker processes, and is made use of", async () => {
+Deno.test("failure 33: queue limit holds over all executors of all worker processes, and is made use of", async () => {
   await using cli = new Cli();
   await cli.ok("queue", "limit", "few", "3");
   await fill(cli, 24, "sleep 0.05");
@@ -133,7 +133,7 @@ async function runScript(cli: Cli, args: string[], env: Record<string, string> =
   return await cli.spawnProgram("sh", [SCRIPT, ...args], { env: { PATH: path, ...env } }).result;
 }
 
-Deno.test("scripts/limit_test.sh passes: under kill -9 a queue limited to one never runs two jobs", async () => {
+Deno.test("failure 33: scripts/limit_test.sh passes: under kill -9 a queue limited to one never runs two jobs", async () => {
   await using cli = new Cli();
   const { code, stdout, stderr } = await runScript(cli, ["60", "4", "2"]);
   assertEquals(code, 0, stdout + stderr);

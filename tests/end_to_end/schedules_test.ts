@@ -85,7 +85,7 @@ function assertOneJobATick({ schedule, jobs }: Made, firstTick: number) {
   });
 }
 
-Deno.test("five worker processes, killed at random: exactly one job for each tick", async () => {
+Deno.test("failure 29: five worker processes, killed at random: exactly one job for each tick", async () => {
   await using cli = new Cli();
   const random = seeded(29);
   const workers: Child[] = [];
@@ -290,7 +290,7 @@ Deno.test("a schedule whose job is refused at a tick says so, and goes on tickin
   await worker.event("completed");
 });
 
-Deno.test("--tz: a schedule follows the clock of its zone, over the days on which the clocks change", async () => {
+Deno.test("failure 29: --tz: a schedule follows the clock of its zone, over the days on which the clocks change", async () => {
   await using cli = new Cli();
   const words = ["--cron", "30 9 * * *", "--tz", "America/New_York", "true"];
   const { time_zone } = await cli.json("schedule", "add", "morning", ...words);

@@ -26,7 +26,7 @@ Deno.test("scripts/e2e_test.sh fails where queuectl does not do what it should",
   assertMatch(stdout, /\n\d+ passed, [1-9]\d* failed\n$/);
 });
 
-Deno.test("scripts/concurrency_test.sh passes: several worker processes run each job once", async () => {
+Deno.test("failure 30: scripts/concurrency_test.sh passes: several worker processes run each job once", async () => {
   const { code, stdout, stderr } = await runScript("concurrency_test.sh", "400", "4", "2");
   assertEquals(code, 0, stdout + stderr);
   assertStringIncludes(stdout, "400 lines, 400 of them distinct, 400 jobs completed");

@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { between, type Child, Cli, lives, waitUntil } from "../helpers/cli.ts";
+import { between, type Child, Cli, lives, type ShownAttempt, waitUntil } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
 /** Runs until there is a file `go`, and notes its process and its end. */
 const WAITING = "echo $$ > pid; until [ -e go ]; do sleep 0.02; done; echo finished > end";
-const STUBBORN = "trap '' TERM INT HUP; echo $$ > pid; while :; do sleep 0.02; done";
+const STUBBORN = "trap '' TERM INT HUP; sleep 1000 & echo $! > child; echo $$ > pid; " +
+  "while :; do sleep 0.02; done";
 
 /** A worker process that runs the job `running` and has another one waiting. */
 async function workerWithJob(cli: Cli, command: string): Promise<Child> {
@@ -15,7 +17,7 @@ async function workerWithJob(cli: Cli, command: string): Promise<Child> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.test(`${signal} lets the running job finish, starts no other, and ends the worker with 0`, async () => {
+  Deno.test(`failure 10: ${signal} lets the running job finish, starts no other, and ends the worker with 0`, async () => {
     await using cli = new Cli();
     const worker = await workerWithJob(cli, WAITING);
     worker.signal(signal);
@@ -32,6 +34,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     const next = await cli.show("next");
     assertEquals([next.state, next.attempts_history], ["pending", []]);
     assertEquals((await cli.json("status")).workers, []);
+    await assertSound(cli, ["running", "next"]);
   });
 }
 
@@ -46,7 +49,7 @@ Deno.test("a signal ends an idle worker at once", async () => {
 });
 
 for (const [kind, command] of [["willing", WAITING], ["stubborn", STUBBORN]] as const) {
-  Deno.test(`a second signal ends a ${kind} job soon, gives it back and does not count its attempt`, async () => {
+  Deno.test(`failure 11: a second signal ends a ${kind} job soon, gives it back and does not count its attempt`, async () => {
     await using cli = new Cli();
     const worker = await workerWithJob(cli, command);
     const [pid] = cli.lines("pid");
@@ -54,19 +57,22 @@ for (const [kind, command] of [["willing", WAITING], ["stubborn", STUBBORN]] as 
     const first = await worker.event("stopping");
     // Within a moment of the first one it counts as the same: Ctrl-C can come twice under deno task.
     await waitUntil(() => Date.now() - Date.parse(first.at) > 400, "the moment to pass");
-    const before = performance.now();
     worker.signal("SIGTERM");
     assertEquals((await worker.result).code, 0);
-    const took = performance.now() - before;
-    assert(took < 2500, `took ${took} ms`);
+    const second = worker.events.find(({ event, force }) => event === "stopping" && force);
+    const [{ finished_at }] = (await cli.show("running")).attempts_history as [ShownAttempt];
+    const took = between(second!.at, finished_at);
+    // What ignores TERM has a second before it is killed; the rest is for a busy machine.
+    assert(took < (kind === "stubborn" ? 2500 : 1000), `took ${took} ms`);
 
-    assert(!lives(pid!));
+    assertEquals([pid!, ...cli.lines("child")].filter(lives), []);
     const job = await cli.show("running");
     assertEquals([job.state, job.attempts], ["pending", 0]);
     assertEquals(job.attempts_history.map(({ attempt, outcome }) => [attempt, outcome]), [
       [1, "interrupted"],
     ]);
     assertEquals(cli.lines("end"), []);
+    await assertSound(cli, ["running", "next"]);
 
     if (kind === "stubborn") return;
     cli.write("go");
@@ -92,15 +98,16 @@ Deno.test("a signal that comes twice at once counts once", async () => {
   assertEquals((await cli.show("running")).state, "completed");
 });
 
-Deno.test("a job that outlasts shutdown_grace is ended, and given back", async () => {
+Deno.test("failure 11: a job that outlasts shutdown_grace is ended, and given back", async () => {
   await using cli = new Cli();
   await cli.ok("config", "set", "shutdown_grace", "0.3");
   const worker = await workerWithJob(cli, WAITING);
   worker.signal("SIGTERM");
   const stopping = await worker.event("stopping");
   assertEquals((await worker.result).code, 0);
-  const [attempt] = (await cli.show("running")).attempts_history;
-  assertEquals(attempt!.outcome, "interrupted");
+  const { state, attempts, attempts_history: [attempt] } = await cli.show("running");
+  assertEquals([state, attempts, attempt!.outcome], ["pending", 0, "interrupted"]);
+  assert(!lives(cli.lines("pid")[0]!));
   const graceMs = between(stopping.at, attempt!.finished_at);
   assert(graceMs >= 250 && graceMs < 2500, `ended after ${graceMs} ms`);
 });

@@ -144,7 +144,7 @@ Deno.test("show finds a job by a unique prefix of its id", async () => {
   assertEquals((await cli.run(["show", id.slice(0, 3)])).code, 1);
 });
 
-Deno.test("hostile text in commands, output and errors never reaches the terminal as it is", async () => {
+Deno.test("failure 36: hostile text in commands, output and errors never reaches the terminal as it is", async () => {
   await using cli = new Cli();
   const hostile =
     "printf '\x1b[2Jgone\\n\\033]0;title\\007\u202e'; exit 1 # \r\x07\u200b\x9b'; drop";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { between, Cli, lives } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
-Deno.test("a job that ignores TERM is killed when it has timed out, with what it started", async () => {
+Deno.test("failure 14: a job that ignores TERM is killed when it has timed out, with what it started", async () => {
   await using cli = new Cli();
   await cli.ok("config", "set", "kill_grace", "0.3");
   const stubborn = `
@@ -25,9 +26,10 @@ Deno.test("a job that ignores TERM is killed when it has timed out, with what it
   assertEquals(pids.filter(lives), []);
   assertEquals(await cli.ok("logs", "stubborn"), "before");
   assertEquals((await cli.run(["logs", "-f", "stubborn"])).code, 124);
+  await assertSound(cli, ["stubborn"]);
 });
 
-Deno.test("a job that times out is told by TERM first, and can clean up", async () => {
+Deno.test("failure 14: a job that times out is told by TERM first, and can clean up", async () => {
   await using cli = new Cli();
   const willing = "trap 'echo cleaned > cleaned; exit 0' TERM; while :; do sleep 0.02; done";
   await cli.ok("enqueue", "--id", "willing", "--max-retries", "1", "--timeout", "0.5", willing);
@@ -51,7 +53,7 @@ Deno.test("a job that timed out is tried again like any that failed", async () =
   assertEquals((await cli.show("unlimited")).attempts, 1);
 });
 
-Deno.test("what a job leaves in the background neither holds its worker nor outlives it", async () => {
+Deno.test("failure 15: what a job leaves in the background neither holds its worker nor outlives it", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "leaving", "sleep 1000 & echo $! > pid; echo done");
   assertEquals(await cli.drain(), 0);
@@ -60,4 +62,5 @@ Deno.test("what a job leaves in the background neither holds its worker nor outl
   const [pid] = cli.lines("pid");
   assert(!lives(pid!));
   assertStringIncludes(await cli.ok("logs", "leaving"), "done");
+  await assertSound(cli, ["leaving"]);
 });

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Cli, waitUntil } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
 
 const WAITING = "echo x >> started; until [ -e go ]; do sleep 0.02; done";
 
-Deno.test("worker stop reaches every worker process and returns when they have stopped", async () => {
+Deno.test("failure 10: worker stop reaches every worker process and returns when they have stopped", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "running", WAITING);
   const workers = [await cli.startWorker("--poll", "1h"), await cli.startWorker("--poll", "1h")];
@@ -13,15 +14,19 @@ Deno.test("worker stop reaches every worker process and returns when they have s
   await Promise.race(workers.map(({ result }) => result));
   await Promise.all(workers.map((worker) => worker.event("stopping")));
   assert(!stop.ended);
+  await cli.ok("enqueue", "--id", "next", "true");
   cli.write("go");
   const { code, stdout } = await stop.result;
   assertEquals([code, stdout], [0, "Stopped 2 of 2 worker processes\n"]);
   for (const { result } of workers) assertEquals((await result).code, 0);
   const job = await cli.show("running");
   assertEquals([job.state, job.attempts], ["completed", 1]);
+  const next = await cli.show("next");
+  assertEquals([next.state, next.attempts_history], ["pending", []]);
+  await assertSound(cli, ["running", "next"]);
 });
 
-Deno.test("worker stop --force ends running jobs, which go back to pending", async () => {
+Deno.test("failure 11: worker stop --force ends running jobs, which go back to pending", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "running", WAITING);
   const worker = await cli.startWorker();

@@ -48,13 +48,13 @@ Deno.test("a worker on this machine whose process lives is not dead", () => {
   assertEquals(watch.look([worker({ process: { pid: 5, startedAt: "100" } })], 0).size, 0);
 });
 
-Deno.test("another process under the same id does not keep a worker alive", () => {
+Deno.test("failure 8: another process under the same id does not keep a worker alive", () => {
   const watch = new DeathWatch(machineWith([{ pid: 5, startedAt: "200" }]), "here");
   const dead = watch.look([worker({ process: { pid: 5, startedAt: "100" } })], 0);
   assertEquals(dead.get("w"), DIED);
 });
 
-Deno.test("a worker of this host before its last boot is dead at the first look", () => {
+Deno.test("failure 8: a worker of this host before its last boot is dead at the first look", () => {
   const watch = new DeathWatch(machineWith([]), "here");
   assertEquals(watch.look([worker({ machine: "boot-0 pid:[1]" })], 0).get("w"), DIED);
 });
@@ -102,7 +102,7 @@ Deno.test("each worker has the lease that it was registered with", () => {
   assertEquals([...dead.keys()], ["1000", "5000"]);
 });
 
-Deno.test("time in which nobody watched does not count against a worker", () => {
+Deno.test("failure 27: time in which nobody watched does not count against a worker", () => {
   const watch = new DeathWatch(machineWith(), "here");
   const silent = () => worker(elsewhere);
   assertEquals(watch.look([silent()], 0).size, 0);
@@ -113,7 +113,7 @@ Deno.test("time in which nobody watched does not count against a worker", () => 
   assertEquals(lookEverySecond(watch, { from: awake + 8000, to: awake + 9000 }, silent), SILENT);
 });
 
-Deno.test("what the clocks on the wall say is irrelevant", () => {
+Deno.test("failure 27: what the clocks on the wall say is irrelevant", () => {
   const watch = new DeathWatch(machineWith(), "here");
   const clocks = [0, 1e15, -1e15, Date.now()];
   const stepping = (now: number) =>

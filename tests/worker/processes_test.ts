@@ -176,7 +176,7 @@ Deno.test({
   },
 });
 
-Deno.test("a process that has taken over the id of an attempt's is left alone", async () => {
+Deno.test("failure 8: a process that has taken over the id of an attempt's is left alone", async () => {
   await using bystander = shell("sleep 60");
   const { pid, startedAt } = identify(bystander.pid)!;
   assert(killLeftovers(newId(20), { pid, startedAt: `${startedAt}0` }));

@@ -174,7 +174,7 @@ Deno.test("both streams come byte for byte, each under its name", async () => {
   );
 });
 
-Deno.test("a megabyte of any bytes comes whole and in order", async () => {
+Deno.test("failure 16: a megabyte of any bytes comes whole and in order", async () => {
   using folder = tempFolder();
   const bytes = new Uint8Array(1_000_003).map((_, i) => (i * 31 + (i >> 8)) & 255);
   Deno.writeFileSync(folder.file("data"), bytes);
@@ -214,7 +214,7 @@ Deno.test("what a process in the background prints soon after is still read", as
 });
 
 Deno.test({
-  name: "a process that left the session does not hold the command, and loses its pipe",
+  name: "failure 15: a process that left the session does not hold the command, and loses its pipe",
   ignore: FOUND.setsid === null,
   async fn() {
     const strayed = "echo $$; while sleep 0.02; do echo more || exit; done";

@@ -161,7 +161,7 @@ Deno.test("each executor ends after its limit of attempts", async () => {
   assertEquals((await store.counts()).pending, 1);
 });
 
-Deno.test("a result is kept while the store is busy and written when it is not", async () => {
+Deno.test("failure 19: a result is kept while the store is busy and written when it is not", async () => {
   using inner = await memoryStore(1);
   let busy = false;
   const { store } = observed(inner, { fails: () => busy });
@@ -181,7 +181,7 @@ Deno.test("a result is kept while the store is busy and written when it is not",
   assertEquals(events.filter(({ event }) => event === "warning").length, 1);
 });
 
-Deno.test("jobs are ended before a lease that cannot be renewed can be taken", async () => {
+Deno.test("failure 19: jobs are ended before a lease that cannot be renewed can be taken", async () => {
   using inner = await memoryStore(1);
   let busy = false;
   const { store } = observed(inner, { fails: () => busy });
@@ -199,7 +199,7 @@ Deno.test("jobs are ended before a lease that cannot be renewed can be taken", a
   assertEquals(await stateOf(inner), { state: "failed", attempts: 1 });
 });
 
-Deno.test("a job ten leases long keeps its lease beside idle workers", async () => {
+Deno.test("failure 3: a job ten leases long keeps its lease beside idle workers", async () => {
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
   using other = await openStore(folder.file("queue.db"));
@@ -211,7 +211,7 @@ Deno.test("a job ten leases long keeps its lease beside idle workers", async () 
   assertEquals(await outcomes(store), ["1 completed"]);
 });
 
-Deno.test("a worker that was taken for dead gives up its job, and its result is not used", async () => {
+Deno.test("failure 2: a worker that was taken for dead gives up its job, and its result is not used", async () => {
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
   using other = await openStore(folder.file("queue.db"));
@@ -263,7 +263,7 @@ Deno.test("the job of a dead worker runs again once nothing of its attempt is le
   assertEquals(await outcomes(store), ["1 lost", "2 completed"]);
 });
 
-Deno.test("a step of the wall clock takes nobody's lease", async () => {
+Deno.test("failure 27: a step of the wall clock takes nobody's lease", async () => {
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
   using other = await openStore(folder.file("queue.db"));
@@ -277,7 +277,7 @@ Deno.test("a step of the wall clock takes nobody's lease", async () => {
   await stopAll(busy, idle);
 });
 
-Deno.test("the attempt of a thread that failed is lost, and runs again when its processes are gone", async () => {
+Deno.test("failure 7: the attempt of a thread that failed is lost, and runs again when its processes are gone", async () => {
   using store = await memoryStore(1);
   const { runner, processes, system, supervisor, finished } = startSupervisor(store);
   await system.advance(0);

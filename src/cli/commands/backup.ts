@@ -2,6 +2,7 @@ import { Command } from "@cliffy/command";
 import { resolve } from "@std/path";
 import { badRequest } from "../../errors.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
+import { jsonLine } from "../format/text.ts";
 
 export function backupCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -16,7 +17,7 @@ export function backupCommand(app: App) {
       using store = await storeToRead(app, options);
       await store.backup(path);
       const { size } = Deno.statSync(path);
-      if (options.json) app.terminal.out(JSON.stringify({ file: path, bytes: size }) + "\n");
+      if (options.json) app.terminal.out(jsonLine({ file: path, bytes: size }));
       else app.terminal.out(`${path}\n`);
     });
 }

@@ -11,7 +11,7 @@ import {
 } from "../../settings.ts";
 import { type App, type GlobalOptions, storeToRead, storeToWrite } from "../app.ts";
 import { look } from "../look.ts";
-import { printable } from "../format/text.ts";
+import { jsonLine, printable } from "../format/text.ts";
 
 export function configCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -78,7 +78,7 @@ async function show(app: App, options: GlobalOptions, names: SettingName[]) {
 function print(app: App, options: GlobalOptions, settings: Settings, names: SettingName[]) {
   if (options.json) {
     const shown = Object.fromEntries(names.map((name) => [name, jsonValue(name, settings[name])]));
-    return app.terminal.out(JSON.stringify(shown) + "\n");
+    return app.terminal.out(jsonLine(shown));
   }
   const lines = names.map((name) => `${name}=${printable(writeSetting(name, settings[name]))}`);
   const { paint } = look(app, options);

@@ -6,6 +6,7 @@ import type { Enqueued } from "../../store/store.ts";
 import { type App, byPerson, type GlobalOptions, storeToWrite, surroundings } from "../app.ts";
 import { Progress } from "../format/progress.ts";
 import { addJobOptions, type JobOptions, readRequests } from "../job_options.ts";
+import { jsonLine } from "../format/text.ts";
 
 export function enqueueCommand(app: App) {
   const command = new Command<GlobalOptions>()
@@ -66,5 +67,5 @@ function printIds(
 ) {
   if (!json) return terminal.out(results.map(({ id }) => `${id}\n`).join(""));
   const shown = results.map(({ id, state }) => ({ id, state }));
-  terminal.out(JSON.stringify(many ? shown : shown[0]) + "\n");
+  terminal.out(jsonLine(many ? shown : shown[0]));
 }

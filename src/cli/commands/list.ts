@@ -4,6 +4,7 @@ import { jobJson } from "../../job_json.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
 import { stateOption, wholeNumber } from "../options.ts";
 import { look } from "../look.ts";
+import { jsonLine } from "../format/text.ts";
 
 export function listCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -32,7 +33,7 @@ export async function listJobs(
   const { jobs, older } = await store.list(filter, limit || Number.MAX_SAFE_INTEGER);
   const { jobTable } = await import("../format/jobs.ts");
   if (options.json) {
-    app.terminal.out(JSON.stringify(jobs.map(jobJson)) + "\n");
+    app.terminal.out(jsonLine(jobs.map(jobJson)));
   } else if (jobs.length > 0) {
     const { circumstancesOf } = await import("../circumstances.ts");
     const circumstances = await circumstancesOf(store, app.system, jobs);

@@ -4,6 +4,7 @@ import { FINAL_STATES, isFinal } from "../../job.ts";
 import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
 import { durationOption, stateOption } from "../options.ts";
 import { confirm } from "../selection.ts";
+import { jsonLine } from "../format/text.ts";
 
 const STEP = 500;
 
@@ -42,7 +43,7 @@ export function pruneCommand(app: App) {
           step = (await store.remove(which, [state], by)).length;
         }
       }
-      if (options.json) app.terminal.out(JSON.stringify({ pruned }) + "\n");
+      if (options.json) app.terminal.out(jsonLine({ pruned }));
       else app.terminal.out(`Deleted ${pruned} ${pruned === 1 ? "job" : "jobs"}\n`);
     });
 }

@@ -4,6 +4,7 @@ import type { QueueChange } from "../../store/store.ts";
 import { type App, byPerson, type GlobalOptions, storeToRead, storeToWrite } from "../app.ts";
 import { look } from "../look.ts";
 import { wholeNumber } from "../options.ts";
+import { jsonLine } from "../format/text.ts";
 
 export function queueCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -24,7 +25,7 @@ function listCommand(app: App) {
       using store = await storeToRead(app, options);
       const { queueJson, queueTable } = await import("../format/queues.ts");
       const queues = await store.queues();
-      if (options.json) app.terminal.out(JSON.stringify(queues.map(queueJson)) + "\n");
+      if (options.json) app.terminal.out(jsonLine(queues.map(queueJson)));
       else if (queues.length > 0) app.terminal.out(queueTable(queues, look(app, options)));
       else app.terminal.err("No queues\n");
     });
@@ -70,6 +71,6 @@ async function change(app: App, options: GlobalOptions, name: string, change: Qu
   await store.changeQueue(name, change, byPerson(app));
   const { queueJson, queueSentence } = await import("../format/queues.ts");
   const queue = (await store.queues()).find((queue) => queue.name === name);
-  if (options.json) app.terminal.out(JSON.stringify(queue ? queueJson(queue) : { name }) + "\n");
+  if (options.json) app.terminal.out(jsonLine(queue ? queueJson(queue) : { name }));
   else app.terminal.out(queueSentence(name, queue));
 }

@@ -2,6 +2,7 @@ import { Command } from "@cliffy/command";
 import { type App, byPerson, type GlobalOptions, storeToRead } from "../app.ts";
 import { addJobOptions, type JobOptions } from "../job_options.ts";
 import { look } from "../look.ts";
+import { jsonLine } from "../format/text.ts";
 
 /** What can hold for one job only. */
 const NOT_REPEATABLE = ["id", "run_at", "after", "after_any"];
@@ -58,7 +59,7 @@ function listCommand(app: App) {
       const { readSchedules } = await import("../read_schedules.ts");
       const { scheduleJson, scheduleTable } = await import("../format/schedules.ts");
       const schedules = await readSchedules(store, app.system.now());
-      if (options.json) app.terminal.out(JSON.stringify(schedules.map(scheduleJson)) + "\n");
+      if (options.json) app.terminal.out(jsonLine(schedules.map(scheduleJson)));
       else if (schedules.length > 0) app.terminal.out(scheduleTable(schedules, look(app, options)));
       else app.terminal.err("No schedules\n");
     });
@@ -99,5 +100,5 @@ function resumeCommand(app: App) {
 }
 
 function done({ terminal }: App, { json }: GlobalOptions, name: string, what: string) {
-  terminal.out(json ? JSON.stringify({ name, [what]: true }) + "\n" : `${name} ${what}\n`);
+  terminal.out(json ? jsonLine({ name, [what]: true }) : `${name} ${what}\n`);
 }

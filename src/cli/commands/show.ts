@@ -2,6 +2,7 @@ import { Command } from "@cliffy/command";
 import { attemptJson, jobJson } from "../../job_json.ts";
 import { type App, type GlobalOptions, storeToRead } from "../app.ts";
 import { look } from "../look.ts";
+import { jsonLine } from "../format/text.ts";
 
 const OUTPUT_LINES = 10;
 
@@ -19,7 +20,7 @@ export function showCommand(app: App) {
       if (options.json) {
         const history = attempts.map(attemptJson);
         const shown = { ...jobJson(job), attempts_history: history, waits_for: waits };
-        return app.terminal.out(JSON.stringify(shown) + "\n");
+        return app.terminal.out(jsonLine(shown));
       }
       const { jobDetails } = await import("../format/job_details.ts");
       app.terminal.out(jobDetails(job, attempts, waits, look(app, options)));

@@ -1,6 +1,7 @@
 import { Command } from "@cliffy/command";
 import { type App, type GlobalOptions, storePath, storeToRead } from "../app.ts";
 import { look } from "../look.ts";
+import { jsonLine } from "../format/text.ts";
 
 export function statusCommand(app: App) {
   return new Command<GlobalOptions>()
@@ -12,9 +13,7 @@ export function statusCommand(app: App) {
       const { statusJson, statusPage } = await import("../format/status.ts");
       const page = async () => {
         const status = await readStatus(store, app.system);
-        return options.json
-          ? JSON.stringify(statusJson(status)) + "\n"
-          : statusPage(status, look(app, options));
+        return options.json ? jsonLine(statusJson(status)) : statusPage(status, look(app, options));
       };
       if (!options.watch) return app.terminal.out(await page());
       const { watchPage } = await import("../watch_page.ts");

@@ -3,6 +3,7 @@ import { type App, type GlobalOptions, storeToRead } from "../app.ts";
 import { look } from "../look.ts";
 import { stopWorkers } from "../stop_workers.ts";
 import type { StartOptions } from "../start_worker.ts";
+import { jsonLine } from "../format/text.ts";
 
 const START = "Run jobs until told to stop.";
 
@@ -63,7 +64,7 @@ function listCommand(app: App) {
       const { readStatus } = await import("../read_status.ts");
       const { statusJson, workerTable } = await import("../format/status.ts");
       const status = await readStatus(store, app.system);
-      if (options.json) app.terminal.out(JSON.stringify(statusJson(status).workers) + "\n");
+      if (options.json) app.terminal.out(jsonLine(statusJson(status).workers));
       else app.terminal.out(workerTable(status, look(app, options)));
     });
 }

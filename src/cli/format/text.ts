@@ -13,6 +13,12 @@ export function printable(text: string): string {
   });
 }
 
+/** A line of JSON. Unlike JSON itself it leaves no character as it is that a terminal could obey. */
+export function jsonLine(value: unknown): string {
+  const escaped = (c: string) => `\\u00${c.charCodeAt(0).toString(16)}`;
+  return `${JSON.stringify(value).replace(/[\x7f-\x9f]/g, escaped)}\n`;
+}
+
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
 const COMBINING = /\p{M}/u;

@@ -1,0 +1,145 @@
+import { findShell } from "../../src/worker/shell.ts";
+import { type Line, perSecond, type Section, type Size } from "./line.ts";
+import { isInstalled, queuectl, run, temporaryFolder } from "./programs.ts";
+
+const WORKERS = [1, 2, 4, 8];
+const SLEEP_MS = 50;
+
+/** Drains of jobs that do nothing, wait, or print, beside the limit and beside other tools. */
+export function drains({ jobs }: Size): Section {
+  const folder = temporaryFolder();
+  const store = folder.file("queue.db");
+
+  /** The whole life of a worker process, start and end included. */
+  const drain = async (command: string, count: number, workers: number) => {
+    const line = `${JSON.stringify({ command })}\n`;
+    await run(queuectl(store, "enqueue", "@-"), { input: line.repeat(count) });
+    const words = ["worker", "start", "--quiet", "--drain", "--count", String(workers)];
+    return await perSecond(count, () => run(queuectl(store, ...words)));
+  };
+
+  const lines: Line[] = WORKERS.flatMap((workers) => [
+    {
+      what: `bare loop of true, ${workers} at a time`,
+      unit: "/s",
+      measure: () => perSecond(jobs, () => bareLoop("true", jobs, workers)),
+    },
+    {
+      what: `drain of true, ${workers} at a time`,
+      unit: "/s",
+      to: `bare loop of true, ${workers} at a time`,
+      ...workers === 4 && { atLeast: 0.4 },
+      measure: () => drain("true", jobs, workers),
+    },
+  ]);
+
+  const few = Math.ceil(jobs / 10);
+  const megabyte = "head -c 1000000 /dev/zero";
+  lines.push({
+    what: "bare loop of 1 MB of output, 4 at a time",
+    unit: "/s",
+    measure: () => perSecond(few, () => bareLoop(megabyte, few, 4)),
+  }, {
+    what: "drain of 1 MB of output, 4 at a time",
+    unit: "/s",
+    to: "bare loop of 1 MB of output, 4 at a time",
+    measure: () => drain(megabyte, few, 4),
+  });
+
+  const sleeps = Math.ceil(jobs / 4);
+  const sleep = `sleep ${SLEEP_MS / 1000}`;
+  lines.push({
+    what: `bare loop of ${SLEEP_MS} ms, 4 at a time`,
+    unit: "/s",
+    measure: () => perSecond(sleeps, () => bareLoop(sleep, sleeps, 4)),
+  }, {
+    what: `drain of ${SLEEP_MS} ms, 4 at a time`,
+    unit: "/s",
+    to: `bare loop of ${SLEEP_MS} ms, 4 at a time`,
+    atLeast: 0.7,
+    measure: () => drain(sleep, sleeps, 4),
+  });
+
+  for (const [name, { program, execute }] of Object.entries(PEERS)) {
+    if (!isInstalled(program)) {
+      console.error(`${name} is left out: ${program} is not installed`);
+      continue;
+    }
+    const count = Math.ceil(jobs / 4);
+    lines.push({
+      what: name,
+      unit: "/s",
+      to: "bare loop of true, 4 at a time",
+      measure: async () => {
+        using place = temporaryFolder();
+        return await perSecond(count, () => execute(count, place.path));
+      },
+    });
+  }
+  return { lines, [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+/** What people use instead, four commands at a time where they can. */
+const PEERS: Record<
+  string,
+  { program: string; execute: (jobs: number, folder: string) => Promise<void> }
+> = {
+  "xargs -P 4": {
+    program: "xargs",
+    execute: (jobs) => run(["xargs", "-P", "4", "-I{}", "sh", "-c", "{}"], lines(jobs)),
+  },
+  "parallel -j 4 --joblog": {
+    program: "parallel",
+    execute: (jobs, folder) =>
+      run(["parallel", "-j", "4", "--joblog", `${folder}/log`], lines(jobs)),
+  },
+  "task-spooler, 4 slots": {
+    program: "tsp",
+    async execute(jobs, folder) {
+      const env = { TS_SOCKET: `${folder}/socket`, TS_MAXFINISHED: "10", TMPDIR: folder };
+      await run(["tsp", "-S", "4"], { env });
+      try {
+        for (let i = 0; i < jobs; i++) await run(["tsp", "sh", "-c", "true"], { env });
+        await run(["tsp", "-w"], { env });
+      } finally {
+        await run(["tsp", "-K"], { env });
+      }
+    },
+  },
+  "nq, one at a time": {
+    program: "nq",
+    async execute(jobs, folder) {
+      const env = { NQDIR: folder };
+      for (let i = 0; i < jobs; i++) await run(["nq", "-q", "sh", "-c", "true"], { env });
+      await run(["nq", "-w"], { env });
+    },
+  },
+};
+
+function lines(jobs: number): { input: string } {
+  return { input: "true\n".repeat(jobs) };
+}
+
+/** The limit: the same commands with the same isolation and their output read, but no queue. */
+async function bareLoop(command: string, jobs: number, concurrency: number) {
+  const { sh, setsid } = findShell();
+  const words = ["-c", command];
+  let left = jobs;
+  await Promise.all(Array.from({ length: concurrency }, async () => {
+    while (left-- > 0) {
+      const child = new Deno.Command(setsid ?? sh, {
+        args: setsid ? [sh, ...words] : words,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        detached: setsid === null,
+      }).spawn();
+      await Promise.all([child.status, readAll(child.stdout), readAll(child.stderr)]);
+    }
+  }));
+}
+
+async function readAll(stream: ReadableStream<Uint8Array>) {
+  const reader = stream.getReader();
+  while (!(await reader.read()).done);
+}

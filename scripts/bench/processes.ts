@@ -1,0 +1,104 @@
+import { isInstalled, queuectl, run, start, temporaryFolder } from "./programs.ts";
+import { type Line, milliseconds, onceARound, type Section, type Size } from "./line.ts";
+
+const COMMANDS = ["--version", "status", "list", "enqueue true"];
+const WATCHED_MS = 5000;
+/** The kernel's unit for processor time. */
+const TICK_MS = 10;
+
+/** What starting the tool costs, and what a worker process takes that has nothing to do. */
+export function processes({ samples }: Size): Section {
+  const folder = temporaryFolder();
+  const store = folder.file("queue.db");
+  const empty = folder.file("empty.ts");
+  Deno.writeTextFileSync(empty, "");
+  const average = async (words: string[]) => {
+    const times = samples / 20;
+    return await milliseconds(async () => {
+      for (let i = 0; i < times; i++) await run(words);
+    }) / times;
+  };
+  const idle = onceARound(() => idleWorker(store));
+  const lines: Line[] = [
+    {
+      what: "empty script",
+      unit: "ms",
+      measure: () => average([Deno.execPath(), "run", "-A", "--no-prompt", empty]),
+    },
+    ...COMMANDS.map((command): Line => ({
+      what: `queuectl ${command}`,
+      unit: "ms",
+      to: "empty script",
+      atMost: 5,
+      measure: () => average(queuectl(store, ...command.split(" "))),
+    })),
+    {
+      what: "memory of an idle worker process of 4",
+      unit: "MiB",
+      atMost: 200,
+      measure: async (round) => (await idle(round)).memoryMib,
+    },
+    {
+      what: "processor time of an idle worker process of 4",
+      unit: "%",
+      atMost: 5,
+      measure: async (round) => (await idle(round)).busyPercent,
+    },
+  ];
+  if (isInstalled("strace")) {
+    const count = onceARound(() => systemCalls(samples));
+    lines.push({
+      what: "fsyncs a job, draining true",
+      unit: "",
+      measure: async (round) => (await count(round)).syncs,
+    }, {
+      what: "transactions a job, draining true",
+      unit: "",
+      measure: async (round) => (await count(round)).transactions,
+    });
+  } else console.error("fsyncs are not counted: strace is not installed");
+  return { lines, [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+async function idleWorker(store: string) {
+  const worker = start(queuectl(store, "worker", "start", "--quiet", "--count", "4"));
+  try {
+    await run(queuectl(store, "enqueue", "--id", `warm-${crypto.randomUUID()}`, "true"));
+    await pause(1000);
+    const before = processorMs(worker.pid);
+    await pause(WATCHED_MS);
+    const busyPercent = (processorMs(worker.pid) - before) / WATCHED_MS * 100;
+    const status = Deno.readTextFileSync(`/proc/${worker.pid}/status`);
+    const memoryMib = Number(/^VmRSS:\s*(\d+)/m.exec(status)![1]) / 1024;
+    return { busyPercent, memoryMib };
+  } finally {
+    worker.kill("SIGTERM");
+    await worker.status;
+  }
+}
+
+function processorMs(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
+  return (Number(user) + Number(system)) * TICK_MS;
+}
+
+/** Counted by strace in a drain of its own, because it makes everything slow. */
+async function systemCalls(jobs: number) {
+  using folder = temporaryFolder();
+  const store = folder.file("queue.db");
+  await run(queuectl(store, "enqueue", "@-"), { input: '{"command":"true"}\n'.repeat(jobs) });
+  const log = folder.file("calls");
+  const words = queuectl(store, "worker", "start", "--quiet", "--drain", "--count", "4");
+  await run(["strace", "-f", "-qq", "-o", log, "-e", "trace=fsync,fdatasync,fcntl", ...words]);
+  const calls = Deno.readTextFileSync(log).split("\n");
+  const syncs = calls.filter((call) => /f(data)?sync\(/.test(call)).length;
+  // The one byte of the shared index that a writer locks for the time of its transaction.
+  const writeLock = /F_SETLK.*F_WRLCK.*l_start=120, l_len=1\b/;
+  const transactions = calls.filter((call) => writeLock.test(call)).length;
+  return { syncs: syncs / jobs, transactions: transactions / jobs };
+}
+
+function pause(ms: number) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

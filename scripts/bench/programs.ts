@@ -1,0 +1,56 @@
+import { fromFileUrl, join } from "@std/path";
+
+const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
+
+export interface Folder extends Disposable {
+  path: string;
+  file(name: string): string;
+}
+
+export function temporaryFolder(): Folder {
+  const path = Deno.makeTempDirSync({ prefix: "queuectl-bench-" });
+  return {
+    path,
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
+  };
+}
+
+/** The words of a command line of the tool on a store. */
+export function queuectl(store: string, ...args: string[]): string[] {
+  return [Deno.execPath(), "run", "-A", "--no-prompt", MAIN, "--db", store, ...args];
+}
+
+/** Starts a program whose output nobody reads. */
+export function start(
+  [program, ...args]: string[],
+  { env, stdin = "null" }: { env?: Record<string, string>; stdin?: "null" | "piped" } = {},
+): Deno.ChildProcess {
+  return new Deno.Command(program!, { args, env, stdin, stdout: "null", stderr: "null" }).spawn();
+}
+
+/** Runs a program to its end. Throws if it fails. */
+export async function run(
+  words: string[],
+  { env, input }: { env?: Record<string, string>; input?: string } = {},
+): Promise<void> {
+  const child = start(words, { env, stdin: input === undefined ? "null" : "piped" });
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  }
+  const { code } = await child.status;
+  if (code !== 0) throw new Error(`${words.join(" ")} ended with exit code ${code}`);
+}
+
+/** Whether a program can be found. */
+export function isInstalled(program: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return Deno.statSync(join(folder, program)).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

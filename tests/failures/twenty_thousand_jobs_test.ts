@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { Cli, waitUntil } from "../helpers/cli.ts";
+import { assertSound } from "../helpers/sound.ts";
+
+const JOBS = 20_000;
+const PROCESSES = 8;
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** Starts a worker process that may take longer than a command of `cli` may. */
+function startDrain(cli: Cli): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-prompt", MAIN, "worker", "start", "--drain", "--quiet"],
+    cwd: cli.folder,
+    env: { QUEUECTL_DB: cli.db },
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+}
+
+Deno.test("failure 30: eight worker processes run each of 20,000 jobs once", async () => {
+  await using cli = new Cli();
+  const command = "echo $QUEUECTL_JOB_ID >> ran";
+  const ids = Array.from({ length: JOBS }, (_, i) => `job-${i}`);
+  await cli.enqueue(...ids.map((id) => ({ id, command, max_retries: 1 })));
+  const workers = Array.from({ length: PROCESSES }, () => startDrain(cli));
+  const codes = await Promise.all(workers.map(async ({ status }) => (await status).code));
+  assertEquals(codes, workers.map(() => 0));
+  await waitUntil(() => cli.lines("ran").length >= JOBS, "the last line");
+  assertEquals(cli.lines("ran").sort(), ids.sort());
+  assertEquals((await cli.json("status")).jobs.completed, JOBS);
+  const claims = (await cli.history()).filter(({ event }) => event === "claimed");
+  assertEquals(new Set(claims.map(({ actor }) => actor)).size, PROCESSES, "some had nothing to do");
+  assertEquals(claims.length, JOBS);
+  await assertSound(cli);
+});
