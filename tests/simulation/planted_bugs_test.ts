@@ -80,7 +80,13 @@ const BUGS: Bug[] = [
   {
     name: "leases are judged by the clock on the wall",
     file: "src/worker/recovery.ts",
-    replace: [["look(others, system.monotonic())", "look(others, system.now())"]],
+    replace: [[
+      "this.#deaths.look(others, system.monotonic())",
+      `new Map(
+        others.filter(({ heartbeatAt, leaseMs }) => system.now() - heartbeatAt > leaseMs)
+          .map(({ id }) => [id, "Its worker stopped renewing the lease"]),
+      )`,
+    ]],
     breaks: ["lostOnlyForACause"],
   },
   {
