@@ -116,18 +116,14 @@ const OPERATIONS: Record<string, { act: (store: Store) => Promise<number>; atMos
       await enqueue(store);
       const now = Date.now();
       const idle = [{ executor: 1, token: crypto.randomUUID() }];
-      const turn = { worker: WORKER.id, settled: [], output: [], started: [], idle: [] };
+      const turn = { worker: WORKER.id, settled: [], output: [], started: [], idle: [], ahead: [] };
       const begin = performance.now();
       const { claimed: [claim] } = await store.turn({ ...turn, idle, scope: WHOLE_STORE }, now);
       const tookMs = performance.now() - begin;
       const { lease, job } = claim!;
       const settlement = settle(job, { kind: "exited", code: 0 }, { now, random: 0 });
-      const settled = [{
-        lease,
-        job,
-        settlement,
-        ifCancelled: cancelled(settlement, job.attempts),
-      }];
+      const ifCancelled = cancelled(settlement, job.attempts);
+      const settled = [{ lease, job, begunAt: null, endedAt: now, settlement, ifCancelled }];
       await store.turn({ ...turn, settled, scope: WHOLE_STORE }, now);
       return tookMs;
     },

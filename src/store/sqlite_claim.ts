@@ -31,9 +31,10 @@ interface OpenQueue {
 
 /** Claims a job for each idle executor, as long as there are jobs, in the caller's transaction. */
 export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
-  const { worker, idle } = turn;
+  const { worker } = turn;
+  const slots = [...turn.idle, ...turn.ahead];
   return choose(sql, turn, now).map(({ job: seq, rank: _, priority: __, ...row }, i): Claim => {
-    const { executor, token } = idle[i]!;
+    const { executor, token } = slots[i]!;
     const workerId = executorId(worker, executor);
     const attempt = row.attempts + 1;
     sql(`
@@ -57,9 +58,11 @@ export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
   });
 }
 
-/** The jobs to be claimed, at most one for each idle executor, the first one first. */
-function choose(sql: Sql, { idle, scope }: Turn, now: number): Claimable[] {
-  const wanted = idle.length;
+/** The jobs to be claimed, at most one for each executor, the first one first. */
+function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[] {
+  const wanted = idle.length + ahead.length;
+  const suitable = (jobs: Claimable[]) =>
+    jobs.slice(0, wanted).filter((job, i) => i < idle.length || mayBeClaimedAhead(job));
   let open = openQueues(sql, scope, now);
   if (open.some(({ othersDue }) => othersDue)) {
     promoteDue(sql, now);
@@ -68,15 +71,20 @@ function choose(sql: Sql, { idle, scope }: Turn, now: number): Claimable[] {
   const waiting = open.filter(({ hasReady }) => hasReady).map(({ name, slots }) =>
     selectClaimable(sql, name, scope, Math.min(wanted, slots ?? wanted))
   );
-  if (scope.queues) return waiting.flat().slice(0, wanted);
-  if (waiting.length === 1) return waiting[0]!;
-  const chosen = takeTurns(waiting, wanted);
+  if (scope.queues) return suitable(waiting.flat());
+  if (waiting.length === 1) return suitable(waiting[0]!);
+  const chosen = suitable(takeTurns(waiting, wanted));
   for (const { queue } of chosen) {
     sql(`
       insert into turns select ?, coalesce(max(served), 0) + 1 from turns where true
       on conflict do update set served = excluded.served`).run(queue);
   }
   return chosen;
+}
+
+// A crash of the worker process costs the job an attempt that never ran: no more than one, and not its last.
+function mayBeClaimedAhead({ attempts, maxRetries }: Claimable): boolean {
+  return attempts === 0 && maxRetries > 1;
 }
 
 /**

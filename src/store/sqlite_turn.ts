@@ -28,8 +28,8 @@ export function takeTurn(
   for (const ended of turn.settled) {
     const { lease, settlement, ifCancelled } = ended;
     let end: Settlement;
-    if (settleAttempt(sql, lease, settlement, { wanted: false, now })) end = settlement;
-    else if (settleAttempt(sql, lease, ifCancelled, { wanted: true, now })) end = ifCancelled;
+    if (settleAttempt(sql, ended, settlement, { wanted: false, now })) end = settlement;
+    else if (settleAttempt(sql, ended, ifCancelled, { wanted: true, now })) end = ifCancelled;
     else {
       refused.push(lease);
       continue;
@@ -43,8 +43,9 @@ export function takeTurn(
     }
   }
   const othersMayRun = released || (turn.settled.length > 0 && watched.limits === 1);
-  const known = turn.idle.length === 0 || showLife(sql, turn.worker);
-  const claimed = turn.idle.length > 0 && known ? claimJobs(sql, turn, now) : [];
+  const wants = turn.idle.length + turn.ahead.length > 0;
+  const known = !wants || showLife(sql, turn.worker);
+  const claimed = wants && known ? claimJobs(sql, turn, now) : [];
   return { refused, cancelled, claimed, known, othersMayRun };
 }
 
@@ -80,28 +81,29 @@ function storeOutput(sql: Sql, { lease, chunks, discard }: OutputBatch) {
 /** Writes down an end, if the attempt is still its worker's, and a cancel is `wanted` or not. */
 function settleAttempt(
   sql: Sql,
-  { job, attempt, token }: Lease,
+  { lease: { job, attempt, token }, begunAt, endedAt }: Ended,
   settlement: Settlement,
   { wanted, now }: { wanted: boolean; now: number },
 ): boolean {
   const { state, attempts, snoozes, runAt, outcome, exitCode, signal, error } = settlement;
   const waits = WAITING_STATES.includes(state);
   const ready = waits ? Number(runAt <= now) : null;
-  const finishedAt = waits ? null : now;
+  const finishedAt = waits ? null : endedAt;
   const settled = sql(`
     update jobs set state = ?, attempts = ?, snoozes = ?, run_at = ?, updated_at = ?,
-      finished_at = ?, exit_code = ?, signal = ?, last_error = ?, ready = ?, lease_token = null,
+      started_at = coalesce(?, started_at), finished_at = ?, exit_code = ?, signal = ?, last_error = ?, ready = ?, lease_token = null,
       cancel = null
     where seq = ? and lease_token = ? and state = 'processing'
       and cancel is ${wanted ? "not null" : "null"}`).run(
-    ...[state, attempts, snoozes, runAt, now, finishedAt, exitCode, signal, error, ready],
+    ...[state, attempts, snoozes, runAt, now, begunAt, finishedAt, exitCode, signal, error, ready],
     ...[job, token],
   );
   if (settled === 0) return false;
   failPoint("inside-settle");
   sql(`
-    update attempts set outcome = ?, finished_at = ?, exit_code = ?, signal = ?, error = ?
-    where seq = ?`).run(outcome, now, exitCode, signal, error, attempt);
+    update attempts set outcome = ?, started_at = coalesce(?, started_at), finished_at = ?,
+      exit_code = ?, signal = ?, error = ?
+    where seq = ?`).run(outcome, begunAt, endedAt, exitCode, signal, error, attempt);
   return true;
 }
 

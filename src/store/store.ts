@@ -177,9 +177,18 @@ export const WHOLE_STORE: Scope = { queues: null, only: null };
 export interface Ended {
   lease: Lease;
   job: Pick<Job, "id" | "attempts">;
+  /** When it really began, epoch milliseconds: later than its claim, if it was claimed ahead. Null if unknown. */
+  begunAt: number | null;
+  endedAt: number;
   settlement: Settlement;
   /** What holds instead if somebody has asked for the job to be cancelled. */
   ifCancelled: Settlement;
+}
+
+/** An executor that may have a job, and the lease token that this job will carry. */
+export interface Slot {
+  executor: number;
+  token: string;
 }
 
 /** What a worker process writes down in one go, and the executors that it wants jobs for. */
@@ -188,7 +197,12 @@ export interface Turn {
   settled: readonly Ended[];
   output: readonly OutputBatch[];
   started: readonly { lease: Lease; process: ProcessId }[];
-  idle: readonly { executor: number; token: string }[];
+  idle: readonly Slot[];
+  /**
+   * Executors that will be idle in a moment. They get what is left over, and only jobs that have not been
+   * tried yet and may be tried more than once: if this process dies, the attempt counts all the same.
+   */
+  ahead: readonly Slot[];
   scope: Scope;
 }
 

@@ -3,18 +3,22 @@ import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
 import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
 import { endEvent } from "./events.ts";
-import type { Runner, RunnerEvents } from "./pool.ts";
-import type { End, Printed } from "./protocol.ts";
+import type { Ending, Runner, RunnerEvents } from "./pool.ts";
+import type { End, Printed, Ran } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
 /** A process id is written down once its command has run for so long; most have ended by then. */
 const RECORD_PROCESS_MS = 50;
+/** An executor whose last command took no longer gets its next one before this one has ended. */
+const SHORT_MS = 25;
+const CLAIMED_AHEAD = 4;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
 /** The same for a job that was cancelled: all of it is to be gone within a second. */
 const CANCEL_GRACE_MS = 700;
 
 interface Running extends Claim {
+  /** On the monotonic clock. */
   startedAt: number;
   pid: number | null;
   pidRecorded: boolean;
@@ -24,8 +28,15 @@ interface Running extends Claim {
   cancelGraceMs: number | null;
 }
 
+interface EndedAttempt {
+  running: Running;
+  outcome: Outcome;
+  ran: Ran | null;
+  endedAt: number;
+}
+
 interface Batch {
-  settled: (Ended & { running: Running })[];
+  settled: (Ended & { running: Running; ran: Ran | null })[];
   output: { running: Running; printed: Printed; last: boolean }[];
   started: { running: Running; process: ProcessId }[];
 }
@@ -39,7 +50,11 @@ export class Attempts implements RunnerEvents {
   readonly #idle: number[];
   readonly #executed = new Map<number, number>();
   readonly #running = new Map<number, Running>();
-  #ended: { running: Running; outcome: Outcome }[] = [];
+  /** What each executor runs next: it has been claimed and waits for the end of another one. */
+  readonly #waiting = new Map<number, Running[]>();
+  /** The executors whose last command was short. */
+  readonly #quick = new Set<number>();
+  #ended: EndedAttempt[] = [];
   #output: Batch["output"] = [];
 
   /** `onReport` is called when the runner has reported something that is to be written. */
@@ -60,6 +75,32 @@ export class Attempts implements RunnerEvents {
     return this.#idle;
   }
 
+  /** The executors that can be given jobs ahead, each as often as it can take one, by turns. */
+  get nearlyIdle(): number[] {
+    const now = this.#world.system.monotonic();
+    const quick = [...this.#quick].filter((executor) => {
+      const running = this.#running.get(executor);
+      return !running || now - running.startedAt < SHORT_MS;
+    });
+    const places = Array.from({ length: CLAIMED_AHEAD }, (_, place) => place);
+    return places.flatMap((place) =>
+      quick.filter((executor) =>
+        this.#waitingOf(executor).length <= place && this.#mayRun(executor, place + 2)
+      )
+    );
+  }
+
+  /** Whether the executor may run so many more before it ends. */
+  #mayRun(executor: number, more: number): boolean {
+    return (this.#executed.get(executor) ?? 0) + more <= (this.#options.limit ?? Infinity);
+  }
+
+  #waitingOf(executor: number): Running[] {
+    const waiting = this.#waiting.get(executor) ?? [];
+    this.#waiting.set(executor, waiting);
+    return waiting;
+  }
+
   /** How many commands run. */
   get running(): number {
     return this.#running.size;
@@ -75,9 +116,14 @@ export class Attempts implements RunnerEvents {
     return this.#running.size === 0 && this.#ended.length === 0;
   }
 
+  #inHand(): Running[] {
+    return [...this.#running.values(), ...[...this.#waiting.values()].flat()];
+  }
+
   /** The lease tokens of all attempts in hand. */
   tokens(): Set<string> {
-    const inHand = [...this.#running.values(), ...this.#ended.map(({ running }) => running)];
+    const ended = this.#ended.map(({ running }) => running);
+    const inHand = [...this.#inHand(), ...ended];
     return new Set(inHand.map(({ lease }) => lease.token));
   }
 
@@ -86,15 +132,18 @@ export class Attempts implements RunnerEvents {
     const startedAt = system.monotonic();
     const state = { startedAt, pid: null, pidRecorded: false, lost: null, cancelGraceMs: null };
     const running: Running = { lease, job, executor, ...state };
-    const earlier = this.#running.values().find((each) => each.lease.job === lease.job);
+    const earlier = this.#inHand().find((each) => each.lease.job === lease.job);
     if (earlier) {
       // It was taken from this process while its machine slept, and has come back before that was noticed.
       this.#giveUp(earlier, "The lease was lost");
-      this.#ended.push({ running, outcome: { kind: "interrupted" } });
-      return;
+      return this.#putAway(running, { kind: "interrupted" }, null);
     }
-    this.#idle.splice(this.#idle.indexOf(executor), 1);
-    this.#running.set(executor, running);
+    const at = this.#idle.indexOf(executor);
+    if (at < 0) this.#waitingOf(executor).push(running);
+    else {
+      this.#idle.splice(at, 1);
+      this.#running.set(executor, running);
+    }
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
     report({ event: "claimed", job: id, attempt: attempts, executor, command });
     this.#runner.run(executor, {
@@ -130,24 +179,51 @@ export class Attempts implements RunnerEvents {
     this.#onReport();
   }
 
-  ended(executor: number, end: End | { kind: "lost"; reason: string }, printed: Printed | null) {
+  ended(
+    executor: number,
+    end: End | { kind: "lost"; reason: string },
+    { printed, ran }: Ending,
+  ) {
     const running = this.#running.get(executor);
     if (!running) return;
     failPoint("after-exit");
     this.#running.delete(executor);
     if (printed) this.#output.push({ running, printed, last: true });
-    const outcome: Outcome = running.lost === null ? end : { kind: "lost", reason: running.lost };
-    this.#ended.push({ running, outcome });
-    const executed = (this.#executed.get(executor) ?? 0) + 1;
-    this.#executed.set(executor, executed);
-    if (executed < (this.#options.limit ?? Infinity)) this.#idle.push(executor);
+    this.#putAway(running, end, ran);
+    if (ran && ran.tookMs < SHORT_MS) this.#quick.add(executor);
+    else this.#quick.delete(executor);
+    this.#executed.set(executor, (this.#executed.get(executor) ?? 0) + 1);
+    const next = this.#waitingOf(executor).shift();
+    if (next) this.#begin(next);
+    else if (this.#mayRun(executor, 1)) this.#idle.push(executor);
     this.#onReport();
+  }
+
+  withdrawn(executor: number, count: number) {
+    if (count === 0) return;
+    const waiting = this.#waitingOf(executor).splice(-count);
+    for (const each of waiting) this.#putAway(each, { kind: "interrupted" }, null);
+    this.#onReport();
+  }
+
+  #putAway(running: Running, end: Outcome, ran: Ran | null) {
+    const outcome: Outcome = running.lost === null ? end : { kind: "lost", reason: running.lost };
+    this.#ended.push({ running, outcome, ran, endedAt: ran?.to ?? this.#world.system.now() });
+  }
+
+  // Its thread has started it by itself.
+  #begin(next: Running) {
+    const { executor, lost, cancelGraceMs } = next;
+    this.#running.set(executor, next);
+    next.startedAt = this.#world.system.monotonic();
+    if (lost !== null) this.#runner.stop(executor, FORCED_GRACE_MS);
+    else if (cancelGraceMs !== null) this.#runner.stop(executor, cancelGraceMs);
   }
 
   // --- What becomes of it
 
-  /** What is to be written at `now`; null if there is nothing. It stays in hand until `written` is told of it. */
-  collect(now: number): Batch | null {
+  /** What is to be written; null if there is nothing. It stays in hand until `written` is told of it. */
+  collect(): Batch | null {
     const { system, processes } = this.#world;
     // What was lost or cancelled may have left something running; it is settled once that has ended.
     const ended = this.#ended.filter(({ running, outcome }) =>
@@ -156,11 +232,12 @@ export class Attempts implements RunnerEvents {
     );
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
-    const chance = { now, random: system.random() };
-    const settled = ended.map(({ running, outcome }) => {
+    const settled = ended.map(({ running, outcome, ran, endedAt }) => {
       const { lease, job } = running;
-      const settlement = settle(job, outcome, chance);
-      return { running, lease, job, settlement, ifCancelled: cancelled(settlement, job.attempts) };
+      const settlement = settle(job, outcome, { now: endedAt, random: system.random() });
+      const ifCancelled = cancelled(settlement, job.attempts);
+      const begunAt = ran?.from ?? null;
+      return { running, ran, lease, job, begunAt, endedAt, settlement, ifCancelled };
     });
     return { settled, output: [...this.#output], started };
   }
@@ -170,6 +247,7 @@ export class Attempts implements RunnerEvents {
     const found = [];
     for (const running of this.#running.values()) {
       if (system.monotonic() < recordAt(running)) continue;
+      this.#runner.withdraw(running.executor); // this takes longer than was thought
       const process = processes.identify(running.pid!);
       if (process) found.push({ running, process });
       else running.pidRecorded = true; // it has ended, and is about to be settled
@@ -204,21 +282,20 @@ export class Attempts implements RunnerEvents {
     }
     const isIn = (leases: readonly Lease[], { lease }: Running) =>
       leases.some(({ token }) => token === lease.token);
-    for (const { running, settlement, ifCancelled } of settled) {
+    for (const { running, ran, settlement, ifCancelled } of settled) {
       const wasRefused = isIn(result.refused, running);
       const end = isIn(result.cancelled, running) ? ifCancelled : settlement;
-      this.#reportEnd(running, end, { now, wasRefused });
+      this.#reportEnd(running, end, { now, wasRefused, durationMs: ran?.tookMs ?? 0 });
     }
   }
 
   #reportEnd(
-    { job, startedAt, lost }: Running,
+    { job, lost }: Running,
     settlement: Settlement,
-    { now, wasRefused }: { now: number; wasRefused: boolean },
+    { now, wasRefused, durationMs }: { now: number; wasRefused: boolean; durationMs: number },
   ) {
-    const { system, report } = this.#world;
+    const { report } = this.#world;
     if (!wasRefused) {
-      const durationMs = Math.round(system.monotonic() - startedAt);
       report(endEvent(job, settlement, { durationMs, now }));
     } else if (lost === null) { // else it was said when it was noticed
       const reason = "The lease was lost";
@@ -228,7 +305,7 @@ export class Attempts implements RunnerEvents {
 
   /** Ends all attempts whose token is not among `held`: their leases have gone to somebody else. */
   giveUpAllBut(held: ReadonlySet<string>, reason: string) {
-    for (const running of this.#running.values()) {
+    for (const running of this.#inHand()) {
       if (!held.has(running.lease.token)) this.#giveUp(running, reason);
     }
   }
@@ -238,27 +315,41 @@ export class Attempts implements RunnerEvents {
     running.lost = reason;
     const { id, attempts } = running.job;
     this.#world.report({ event: "lost", job: id, attempt: attempts, reason });
-    this.#runner.stop(running.executor, FORCED_GRACE_MS);
+    this.#end(running, FORCED_GRACE_MS);
+  }
+
+  /** What waits is taken back; if it has started meanwhile, it is ended when that is known. */
+  #end(running: Running, graceMs: number) {
+    const { executor } = running;
+    if (this.#waitingOf(executor).includes(running)) this.#runner.withdraw(executor);
+    else this.#runner.stop(executor, graceMs);
   }
 
   /** Whether a command still runs whose job may be somebody else's by now. */
   get isGivingUp(): boolean {
-    return this.#running.values().some(({ lost }) => lost !== null);
+    return this.#inHand().some(({ lost }) => lost !== null);
   }
 
   /** Ends those attempts that somebody wants to be cancelled. */
   cancel(requests: readonly { token: string; force: boolean }[]) {
+    const inHand = this.#inHand();
     for (const { token, force } of requests) {
-      const running = this.#running.values().find(({ lease }) => lease.token === token);
+      const running = inHand.find(({ lease }) => lease.token === token);
       const graceMs = force ? 0 : CANCEL_GRACE_MS;
       if (!running || (running.cancelGraceMs ?? Infinity) <= graceMs) continue;
       running.cancelGraceMs = graceMs;
-      this.#runner.stop(running.executor, graceMs);
+      this.#end(running, graceMs);
     }
+  }
+
+  /** Takes back what has not been started. */
+  withdraw() {
+    for (const executor of this.#waiting.keys()) this.#runner.withdraw(executor);
   }
 
   /** Ends every command: TERM, and soon KILL. */
   end() {
+    this.withdraw();
     for (const executor of this.#running.keys()) this.#runner.stop(executor, FORCED_GRACE_MS);
   }
 

@@ -18,11 +18,21 @@ export type End = Exclude<Outcome, { kind: "lost" }>;
 /** Output on its way to the store: what came, and what is no longer to be kept. */
 export type Printed = Omit<OutputBatch, "lease">;
 
-/** From the pool to a thread, about one of the executors that it serves. */
+/** When a command ran, epoch milliseconds, and how long by the clock that nobody sets. */
+export interface Ran {
+  from: number;
+  to: number;
+  tookMs: number;
+}
+
+/** From the pool to a thread, about one of the executors that it serves. Runs are numbered. */
 export type Order =
-  | { type: "run"; executor: number; run: Run; shell: Shell }
-  /** End the command: TERM, after `graceMs` KILL. */
-  | { type: "stop"; executor: number; graceMs: number }
+  /** Start the command, after those that the executor was given before. */
+  | { type: "run"; executor: number; number: number; run: Run; shell: Shell }
+  /** Forget the commands that still wait for the end of another one. */
+  | { type: "withdraw"; executor: number }
+  /** End the command, if it is still that one: TERM, after `graceMs` KILL. */
+  | { type: "stop"; executor: number; number: number; graceMs: number }
   /** The last output was stored; more may come. */
   | { type: "stored"; executor: number }
   | { type: "ping" };
@@ -31,7 +41,10 @@ export type Order =
 export type Report =
   | { type: "started"; executor: number; pid: number }
   | { type: "output"; executor: number; printed: Printed }
-  | { type: "ended"; executor: number; end: End; printed: Printed | null }
+  /** The next command of the executor, if one waits, starts now. */
+  | { type: "ended"; executor: number; end: End; printed: Printed | null; ran: Ran }
+  /** So many of the executor's commands, the last ones, will not be started. */
+  | { type: "withdrawn"; executor: number; count: number }
   | { type: "pong" };
 
 /** What a command is started with. Both are paths, so that nobody has to search for them each time. */

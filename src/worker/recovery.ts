@@ -64,10 +64,11 @@ export class Recovery {
     const ifCancelled = cancelled(settlement, job.attempts);
     const result = await store.turn({
       worker: this.#me,
-      settled: [{ lease, job, settlement, ifCancelled }],
+      settled: [{ lease, job, begunAt: null, endedAt: now, settlement, ifCancelled }],
       output: [],
       started: [],
       idle: [],
+      ahead: [],
       scope: WHOLE_STORE,
     }, now);
     if (result.refused.length === 0) {

@@ -6,6 +6,7 @@ import {
   type NewWorker,
   type Outlook,
   type Scope,
+  type Slot,
   type Store,
   WHOLE_STORE,
 } from "../store/store.ts";
@@ -152,7 +153,10 @@ export class Supervisor {
     if (this.#stopping === "force") {
       this.#attempts.end();
       this.#hooks.end();
-    } else this.#forceAt = this.#world.system.monotonic() + this.#settings.shutdown_grace;
+    } else {
+      this.#attempts.withdraw();
+      this.#forceAt = this.#world.system.monotonic() + this.#settings.shutdown_grace;
+    }
     this.#wake.raise();
   }
 
@@ -191,6 +195,10 @@ export class Supervisor {
   #wantsJobs(): boolean {
     const { idle, isGivingUp } = this.#attempts;
     return idle.length > 0 && this.#stopping === null && !isGivingUp;
+  }
+
+  #mayClaimAhead(): boolean {
+    return this.#scope.only === null && this.#stopping === null && !this.#attempts.isGivingUp;
   }
 
   #mayTick(): boolean {
@@ -239,13 +247,14 @@ export class Supervisor {
       this.#outlook = await store.outlook(this.#scope, system.now());
     }
     const wallNow = system.now();
-    const batch = this.#attempts.collect(wallNow);
+    const batch = this.#attempts.collect();
     if (!batch && !(looks && this.#outlook.claimable)) return;
 
     const result = await store.turn({
       worker: this.#options.worker.id,
       ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
-      idle: wants ? this.#attempts.idle.map((executor) => ({ executor, token: newId(20) })) : [],
+      idle: wants ? slotsOf(this.#attempts.idle) : [],
+      ahead: this.#mayClaimAhead() ? slotsOf(this.#attempts.nearlyIdle) : [],
       scope: this.#scope,
     }, wallNow);
     this.#unsynced = true;
@@ -374,4 +383,8 @@ export class Supervisor {
     // In small steps, so that nobody waits long for the store.
     if (await store.prune(system.now() - retention, PRUNED_AT_ONCE)) this.#pruneAt = now;
   }
+}
+
+function slotsOf(executors: readonly number[]): Slot[] {
+  return executors.map((executor) => ({ executor, token: newId(20) }));
 }

@@ -3,22 +3,37 @@
 // and stores.
 import { quote } from "../errors.ts";
 import { OutputBuffer } from "./output_buffer.ts";
-import type { Order, Printed, Report } from "./protocol.ts";
+import type { End, Order, Printed, Report } from "./protocol.ts";
 import { type RunningCommand, startCommand } from "./shell.ts";
 
 /** How long output is gathered before it is sent on. */
 const GATHER_MS = 100;
+/** How long an end is kept back that nobody waits for: messages cost more than what they carry. */
+const KEEP_BACK_MS = 20;
 const SAY_STARTED_MS = 30;
 
 const running = new Map<number, Execution>();
+/** What each executor runs next, in this order. */
+const waiting = new Map<number, RunOrder[]>();
 
-self.onmessage = ({ data: order }: MessageEvent<Order>) => {
+self.onmessage = ({ data: orders }: MessageEvent<Order[]>) => {
+  for (const order of orders) obey(order);
+};
+
+function obey(order: Order) {
   switch (order.type) {
     case "run":
-      new Execution(order).start(order);
+      if (running.has(order.executor)) waitingOf(order.executor).push(order);
+      else new Execution(order).start();
       break;
+    case "withdraw": {
+      const { executor } = order;
+      const withdrawn = waitingOf(executor).splice(0);
+      report({ type: "withdrawn", executor, count: withdrawn.length });
+      break;
+    }
     case "stop":
-      running.get(order.executor)?.stop(order.graceMs);
+      running.get(order.executor)?.stop(order);
       break;
     case "stored":
       running.get(order.executor)?.sendMore();
@@ -26,44 +41,61 @@ self.onmessage = ({ data: order }: MessageEvent<Order>) => {
     case "ping":
       report({ type: "pong" });
   }
-};
+}
+
+function waitingOf(executor: number): RunOrder[] {
+  const orders = waiting.get(executor) ?? [];
+  waiting.set(executor, orders);
+  return orders;
+}
 
 type RunOrder = Extract<Order, { type: "run" }>;
 
 class Execution {
+  readonly #order: RunOrder;
   readonly #executor: number;
   readonly #output: OutputBuffer;
   #command: RunningCommand | undefined;
   #gathering: ReturnType<typeof setTimeout> | undefined;
+  readonly #from = Date.now();
+  readonly #startedAt = performance.now();
   #unstored = false;
   #said = false;
 
-  constructor({ executor, run }: RunOrder) {
-    this.#executor = executor;
-    this.#output = new OutputBuffer(run.outputLimit);
+  constructor(order: RunOrder) {
+    this.#order = order;
+    this.#executor = order.executor;
+    this.#output = new OutputBuffer(order.run.outputLimit);
   }
 
-  start({ executor, run, shell }: RunOrder) {
+  start() {
+    const { executor, run, shell } = this.#order;
     try {
       this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {
-      const reason = whyNot(error, run.cwd);
-      report({
-        type: "ended",
-        executor,
-        end: { kind: "not_started", error: reason },
-        printed: null,
-      });
-      return;
+      return this.#end({ kind: "not_started", error: whyNot(error, run.cwd) }, null);
     }
     running.set(executor, this);
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
-      running.delete(executor);
-      const printed = this.#output.isEmpty ? null : this.#output.take();
-      report({ type: "ended", executor, end, printed });
+      this.#end(end, this.#output.isEmpty ? null : this.#output.take());
     });
+  }
+
+  #end(end: End, printed: Printed | null) {
+    const executor = this.#executor;
+    running.delete(executor);
+    const ran = {
+      from: this.#from,
+      to: Date.now(),
+      tookMs: Math.round(performance.now() - this.#startedAt),
+    };
+    const next = waitingOf(executor).shift();
+    // As long as there is something to do next, nobody waits for it.
+    const mayWait = waitingOf(executor).length > 0;
+    reportEnd({ type: "ended", executor, end, printed, ran }, mayWait);
+    if (next) new Execution(next).start();
   }
 
   sayStarted() {
@@ -72,8 +104,8 @@ class Execution {
     report({ type: "started", executor: this.#executor, pid: this.#command.pid });
   }
 
-  stop(graceMs: number) {
-    this.#command?.stop(graceMs);
+  stop({ number, graceMs }: { number: number; graceMs: number }) {
+    if (number === this.#order.number) this.#command?.stop(graceMs);
   }
 
   /** The last output was stored, so what has gathered since may follow. */
@@ -117,9 +149,28 @@ function saySoon() {
   }, SAY_STARTED_MS);
 }
 
+const unsent: Report[] = [];
+let sending: ReturnType<typeof setTimeout> | undefined;
+
 function report(report: Report) {
-  const printed = "printed" in report ? report.printed : null;
-  self.postMessage(report, buffersOf(printed));
+  unsent.push(report);
+  send();
+}
+
+function reportEnd(report: Extract<Report, { type: "ended" }>, mayWait: boolean) {
+  unsent.push(report);
+  if (mayWait) sending ??= setTimeout(send, KEEP_BACK_MS);
+  else send();
+}
+
+function send() {
+  clearTimeout(sending);
+  sending = undefined;
+  const reports = unsent.splice(0);
+  self.postMessage(
+    reports,
+    reports.flatMap((each) => "printed" in each ? buffersOf(each.printed) : []),
+  );
 }
 
 function buffersOf(printed: Printed | null): ArrayBuffer[] {

@@ -85,6 +85,7 @@ export function turnOf(said: Partial<Turn> = {}): Turn {
     output: [],
     started: [],
     idle: [],
+    ahead: [],
     scope: WHOLE_STORE,
     ...said,
   };
@@ -113,7 +114,8 @@ export function ended(
   now = 0,
 ): Ended {
   const settlement = settle(job, outcome, { now, random: 0 });
-  return { lease, job, settlement, ifCancelled: cancelled(settlement, job.attempts) };
+  const ifCancelled = cancelled(settlement, job.attempts);
+  return { lease, job, begunAt: null, endedAt: now, settlement, ifCancelled };
 }
 
 /** Claims jobs for `idle` executors, numbered from 1. */

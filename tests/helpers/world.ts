@@ -60,10 +60,14 @@ export function settle(): Promise<void> {
 /** A runner that does nothing by itself: the test says what becomes of each command. */
 export class ScriptedRunner implements Runner {
   readonly running = new Map<number, Run>();
+  /** What each executor runs next. */
+  readonly waiting = new Map<number, Run[]>();
   readonly stops: { executor: number; graceMs: number }[] = [];
   readonly stored_: number[] = [];
   closed = false;
   #events!: RunnerEvents;
+
+  constructor(readonly now: () => number) {}
 
   attach(events: RunnerEvents): this {
     this.#events = events;
@@ -71,8 +75,19 @@ export class ScriptedRunner implements Runner {
   }
 
   run(executor: number, run: Run) {
-    if (this.running.has(executor)) throw new Error(`Executor ${executor} runs two commands`);
-    this.running.set(executor, run);
+    if (this.running.has(executor)) this.#waitingOf(executor).push(run);
+    else this.running.set(executor, run);
+  }
+
+  withdraw(executor: number) {
+    const withdrawn = this.#waitingOf(executor).splice(0);
+    this.#events.withdrawn(executor, withdrawn.length);
+  }
+
+  #waitingOf(executor: number): Run[] {
+    const runs = this.waiting.get(executor) ?? [];
+    this.waiting.set(executor, runs);
+    return runs;
   }
 
   stop(executor: number, graceMs: number) {
@@ -99,14 +114,17 @@ export class ScriptedRunner implements Runner {
     this.#events.output(executor, { ...printed, chunks: [...printed.chunks] });
   }
 
-  /** The command of this executor ends. */
-  end(executor: number, end: Parameters<RunnerEvents["ended"]>[1]) {
+  /** The command of this executor ends, and the next one that waits begins. */
+  end(executor: number, end: Parameters<RunnerEvents["ended"]>[1], tookMs = 1000) {
     this.running.delete(executor);
-    this.#events.ended(executor, end, null);
+    const next = this.#waitingOf(executor).shift();
+    if (next) this.running.set(executor, next);
+    const to = this.now();
+    this.#events.ended(executor, end, { printed: null, ran: { from: to - tookMs, to, tookMs } });
   }
 
-  exit(executor: number, code = 0) {
-    this.end(executor, { kind: "exited", code });
+  exit(executor: number, code = 0, tookMs?: number) {
+    this.end(executor, { kind: "exited", code }, tookMs);
   }
 }
 
@@ -148,7 +166,7 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
     hooks: ownHooks = { ...recorded, end() {} },
     ...more
   } = rest;
-  const runner = new ScriptedRunner();
+  const runner = new ScriptedRunner(system.now);
   const events: WorkerEvent[] = [];
   let onRing = () => {};
   const supervisor = new Supervisor({

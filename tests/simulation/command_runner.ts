@@ -8,6 +8,7 @@ import type { WorkerProcess } from "./worker_process.ts";
 /** As in the thread that runs commands: when it says what it knows. */
 const SAY_STARTED_MS = 30;
 const GATHER_MS = 100;
+const KEEP_BACK_MS = 20;
 
 /** What becomes of an execution. */
 export interface ExecutionRecord {
@@ -34,8 +35,9 @@ export class CommandRunner implements Runner {
   readonly #process: WorkerProcess;
   readonly #events: RunnerEvents;
   readonly #onlookers: Onlookers;
-  readonly #executions = new Map<number, Execution>();
+  readonly #executors = new Map<number, Executor>();
   #orderedAt = 0;
+  #reportedAt = 0;
 
   constructor(process: WorkerProcess, events: RunnerEvents, onlookers: Onlookers) {
     this.#process = process;
@@ -44,53 +46,115 @@ export class CommandRunner implements Runner {
   }
 
   run(executor: number, run: Run) {
-    this.#order(() => this.#begin(executor, run));
+    const of = this.#executor(executor);
+    of.unended.push(run.env[ATTEMPT_MARK]!);
+    this.#order(of, () => {
+      if (of.execution) of.waiting.push(run);
+      else this.#begin(executor, run);
+    });
+  }
+
+  withdraw(executor: number) {
+    const of = this.#executor(executor);
+    this.#order(of, () => {
+      const { length } = of.waiting.splice(0);
+      this.#report(of, () => {
+        of.unended.splice(of.unended.length - length);
+        this.#events.withdrawn(executor, length);
+      });
+    });
   }
 
   stop(executor: number, graceMs: number) {
-    this.#order(() => this.#executions.get(executor)?.stop("interrupted", graceMs));
+    const of = this.#executor(executor);
+    const [token] = of.unended;
+    this.#order(of, () => {
+      if (of.execution?.token === token) of.execution?.stop("interrupted", graceMs);
+    });
   }
 
   stored(executor: number) {
-    this.#order(() => this.#executions.get(executor)?.sendMore());
+    const of = this.#executor(executor);
+    this.#order(of, () => of.execution?.sendMore());
   }
 
   check() {}
 
   close() {}
 
-  /** A thread fails: what it ran may run on, and its executor is told that it is lost. */
-  lose(choice: number): string | undefined {
-    const running = [...this.#executions];
-    const [executor, execution] = running[choice % running.length] ?? [];
-    if (executor === undefined || !execution) return undefined;
-    this.#executions.delete(executor);
-    execution.forget();
-    this.#events.ended(executor, { kind: "lost", reason: "The thread that ran it failed" }, null);
-    return execution.token;
+  /** A thread fails: what it ran may run on, and its executor is told that all it had in hand is lost. */
+  lose(choice: number): string[] {
+    const busy = [...this.#executors].filter(([, { unended }]) => unended.length > 0);
+    const [number, executor] = busy[choice % busy.length] ?? [];
+    if (number === undefined || !executor) return [];
+    this.#executors.delete(number);
+    executor.execution?.forget();
+    const reason = "The thread that ran it failed";
+    const ending = { printed: null, ran: null };
+    for (const _ of executor.unended) this.#events.ended(number, { kind: "lost", reason }, ending);
+    return executor.unended;
   }
 
-  // Messages take their time, but none overtakes another.
-  #order(action: () => void) {
+  #executor(number: number): Executor {
+    const executor = this.#executors.get(number) ??
+      { execution: undefined, waiting: [], unended: [] };
+    this.#executors.set(number, executor);
+    return executor;
+  }
+
+  // Messages take their time, but none overtakes another; those of a thread that is lost are lost as well.
+  #order(to: Executor, action: () => void) {
     const { time, dice } = this.#process;
     this.#orderedAt = Math.max(this.#orderedAt, time.now + 2 * dice.share());
-    time.after(this.#orderedAt - time.now, this.#process, action);
+    time.after(this.#orderedAt - time.now, this.#process, () => {
+      if (this.#has(to)) action();
+    });
   }
 
-  #begin(executor: number, run: Run) {
+  #has(executor: Executor): boolean {
+    return [...this.#executors.values()].includes(executor);
+  }
+
+  #report(from: Executor, action: () => void, keptBackMs = 0) {
+    const { time, dice } = this.#process;
+    this.#reportedAt = Math.max(this.#reportedAt, time.now + keptBackMs + 2 * dice.share());
+    time.after(this.#reportedAt - time.now, this.#process, () => {
+      if (this.#has(from)) action();
+    });
+  }
+
+  #begin(number: number, run: Run) {
+    const of = this.#executor(number);
+    const { time, dice } = this.#process;
+    const { host } = this.#process;
+    const [from, startedAt] = [host.wallNow(), time.now];
     const execution = new Execution(this.#process, run, {
       begin: (on) => this.#onlookers.begin(this.#process, run, on),
       began: (record) => this.#onlookers.began(execution.token, record),
-      started: (pid) => this.#events.started(executor, pid),
-      output: (printed) => this.#events.output(executor, printed),
+      started: (pid) => this.#report(of, () => this.#events.started(number, pid)),
+      output: (printed) => this.#report(of, () => this.#events.output(number, printed)),
       ended: (end, printed) => {
-        this.#executions.delete(executor);
-        this.#events.ended(executor, end, printed);
+        const ran = { from, to: host.wallNow(), tookMs: Math.round(time.now - startedAt) };
+        const next = of.waiting.shift();
+        const keptBackMs = of.waiting.length > 0 ? KEEP_BACK_MS * dice.share() : 0;
+        this.#report(of, () => {
+          of.unended.shift();
+          this.#events.ended(number, end, { printed, ran });
+        }, keptBackMs);
+        of.execution = undefined;
+        if (next) this.#begin(number, next);
       },
     });
-    this.#executions.set(executor, execution);
+    of.execution = execution;
     execution.start();
   }
+}
+
+/** An executor, as its thread sees it; and the attempts that have not ended as far as the process knows. */
+interface Executor {
+  execution: Execution | undefined;
+  readonly waiting: Run[];
+  readonly unended: string[];
 }
 
 interface ExecutionEvents {
@@ -185,7 +249,7 @@ class Execution {
   }
 
   #onEnd() {
-    this.#later(2 * this.#process.dice.share(), () => {
+    this.#later(0, () => {
       const { stopped, command } = this.#record;
       const { timeoutMs } = this.#run;
       const end: End = stopped === "timed_out"

@@ -1,5 +1,5 @@
 import { isFinal, type JobState, UNFINISHED_STATES, WAITING_STATES } from "../../src/job.ts";
-import type { TurnResult } from "../../src/store/store.ts";
+import type { Turn, TurnResult } from "../../src/store/store.ts";
 import type { ExecutionRecord } from "./command_runner.ts";
 import type { ClaimRecord, JobRow, Ledger, Write } from "./ledger.ts";
 
@@ -194,7 +194,9 @@ function isTrue({ outcome, exitCode, job: { spec, isCancelled }, executions }: C
     case "timed_out":
       return execution?.stopped === "timed_out";
     case "interrupted":
-      return execution?.stopped === "interrupted" || (code === 75 && spec.snoozeMs !== null);
+      // Or it was claimed ahead, and taken back before it began.
+      return execution === undefined || execution.stopped === "interrupted" ||
+        (code === 75 && spec.snoozeMs !== null);
     case "cancelled":
       return isCancelled;
     case "lost":
@@ -242,13 +244,13 @@ function cancelledJobsEnd({ ledger, changes, method }: Write): Finding {
 }
 
 function retriesWaitTheirTime({ settled, after, args }: Write): Finding {
-  const now = args[1] as number;
   for (const { job: { spec }, outcome } of settled) {
+    const { endedAt } = (args[0] as Turn).settled.find(({ job }) => job.id === spec.id)!;
     const row = after.get(spec.id)!;
     if (row.state !== "failed" || outcome === "lost") continue;
     const backoffMs = Math.min(spec.backoffBase ** row.attempts * 1000, spec.backoffMaxMs);
-    if (row.runAt >= Math.floor(now + backoffMs)) continue;
-    return `${spec.id} is to be retried after ${row.runAt - now} ms, not ${backoffMs}`;
+    if (row.runAt >= Math.floor(endedAt + backoffMs)) continue;
+    return `${spec.id} is to be retried after ${row.runAt - endedAt} ms, not ${backoffMs}`;
   }
 }
 

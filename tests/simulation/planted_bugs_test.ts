@@ -96,6 +96,21 @@ const BUGS: Bug[] = [
     breaks: ["executionsAreOverWhenSettled"],
   },
   {
+    name: "of the commands that wait the wrong one is taken for the next",
+    file: "src/worker/attempts.ts",
+    replace: [["this.#waitingOf(executor).shift()", "this.#waitingOf(executor).pop()"]],
+    breaks: ["executionsAreOverWhenSettled"],
+  },
+  {
+    name: "what was claimed ahead is forgotten when it is taken back",
+    file: "src/worker/attempts.ts",
+    replace: [[
+      "for (const each of waiting) this.#putAway",
+      "for (const each of waiting.slice(1)) this.#putAway",
+    ]],
+    breaks: ["lostOnlyForACause"],
+  },
+  {
     name: "a failed job does not wait before its next attempt",
     file: "src/job.ts",
     replace: [["runAt: now + delayMs", "runAt: now"]],

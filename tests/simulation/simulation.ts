@@ -143,8 +143,9 @@ class Simulation implements Surroundings {
         return void troubles?.push({ until: this.time.now + ms, share, what });
       }
       case "lose a thread": {
-        const token = worker?.runner.lose(action.executor);
-        if (token !== undefined) this.#ledger.claims.get(token)!.isThreadLost = true;
+        for (const token of worker?.runner.lose(action.executor) ?? []) {
+          this.#ledger.claims.get(token)!.isThreadLost = true;
+        }
         return;
       }
       case "start":

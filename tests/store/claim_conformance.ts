@@ -53,6 +53,28 @@ export function claimConformance(name: string, freshStore: () => Promise<FreshSt
   });
 
   rule(
+    "who is about to be idle gets what is left over, but only jobs that can spare an attempt",
+    async (connect) => {
+      const store = await connect();
+      const names = ["first", "second", "once", "tried", "third", "fourth"];
+      const jobs = names.map((id) => newJob({ id, maxRetries: id === "once" ? 1 : 3 }));
+      await store.enqueue(jobs.filter(({ id }) => id === "tried"), by(NOW - MINUTE));
+      const tried = await claimJob(store, "tried", NOW - MINUTE);
+      await end(store, tried, { kind: "interrupted" }, NOW - MINUTE);
+      await end(store, await claimJob(store, "tried", NOW - MINUTE), FAILED, NOW - MINUTE);
+      await store.enqueue(jobs.filter(({ id }) => id !== "tried"), by(NOW));
+
+      const slots = executors(7);
+      const turn = { idle: slots.slice(0, 1), ahead: slots.slice(1) };
+      const { claimed } = await takeTurn(store, turn, NOW);
+      const taken = claimed.map(({ job, executor, lease }) => [job.id, executor, lease.token]);
+      const expected = ["tried", "first", "second", "third", "fourth"];
+      assertEquals(taken, expected.map((id, i) => [id, slots[i]!.executor, slots[i]!.token]));
+      assertEquals((await store.find("once")).state, "pending");
+    },
+  );
+
+  rule(
     "the order of claims is the same whether one asks for one job or for many",
     async (connect) => {
       const random = seeded(7);

@@ -20,6 +20,8 @@ async function outcomes(store: Store, id = "job1") {
   return (await store.attempts(id)).map(({ attempt, outcome }) => `${attempt} ${outcome}`);
 }
 
+const SHORT_MS = 5;
+
 type Supervised = ReturnType<typeof startSupervisor>;
 
 /** A worker process that runs job1, and one without a job beside it, under the same clock. */
@@ -60,6 +62,52 @@ Deno.test("what ended is settled and the next job claimed in one turn", async ()
   await system.advance(0);
   assertEquals(turns.map(({ settled, idle }) => [settled.length, idle.length]), [[0, 1], [1, 1]]);
   runner.exit(1);
+  await system.advance(0);
+  await finished;
+});
+
+Deno.test("an executor whose jobs are short is given its next ones before it is idle", async () => {
+  using store = await memoryStore(10);
+  const { runner, supervisor, system, finished } = startSupervisor(store, { count: 2 });
+  const waiting = () => [1, 2].map((executor) => runner.waiting.get(executor)?.length ?? 0);
+  await system.advance(0);
+  assertEquals(waiting(), [0, 0]);
+  runner.exit(1, 0, SHORT_MS);
+  await system.advance(0);
+  assertEquals(waiting(), [4, 0]);
+
+  // What waits is nobody's when the worker process is told to stop.
+  supervisor.stop();
+  await system.advance(0);
+  assertEquals([...waiting(), (await store.counts()).processing], [0, 0, 2]);
+  for (const executor of [1, 2]) runner.exit(executor);
+  await system.advance(0);
+  await finished;
+  const { completed, pending } = await store.counts();
+  assertEquals([completed, pending], [3, 7]);
+});
+
+Deno.test("jobs that were given ahead are taken back from an executor whose job takes long", async () => {
+  using store = await memoryStore(5);
+  const { runner, supervisor, system, finished } = startSupervisor(store, { count: 2 });
+  await system.advance(0);
+  runner.exit(1, 0, SHORT_MS);
+  await system.advance(0);
+  assertEquals(runner.waiting.get(1)?.length, 2);
+  runner.started(1, 50);
+  await system.advance(60);
+  assertEquals(runner.waiting.get(1)?.length, 0);
+  const outcomes = async (id: string) => (await store.attempts(id)).map(({ outcome }) => outcome);
+  assertEquals([await outcomes("job4"), await outcomes("job5")], [["interrupted"], [
+    "interrupted",
+  ]]);
+
+  runner.exit(2);
+  await system.advance(0);
+  assertEquals([...runner.running.keys()].toSorted(), [1, 2]);
+  assertEquals(await outcomes("job4"), ["interrupted", null]);
+  supervisor.stop();
+  for (const executor of [1, 2]) runner.exit(executor);
   await system.advance(0);
   await finished;
 });
