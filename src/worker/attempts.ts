@@ -3,15 +3,13 @@ import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
 import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
 import { endEvent } from "./events.ts";
+import { Executors, SHORT_MS } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
 /** A process id is written down once its command has run for so long; most have ended by then. */
 const RECORD_PROCESS_MS = 50;
-/** An executor whose last command took no longer gets its next one before this one has ended. */
-const SHORT_MS = 25;
-const CLAIMED_AHEAD = 4;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
 /** The same for a job that was cancelled: all of it is to be gone within a second. */
@@ -47,13 +45,7 @@ export class Attempts implements RunnerEvents {
   readonly #runner: Runner;
   readonly #options: { limit?: number; verbose?: boolean };
   readonly #onReport: () => void;
-  readonly #idle: number[];
-  readonly #executed = new Map<number, number>();
-  readonly #running = new Map<number, Running>();
-  /** What each executor runs next: it has been claimed and waits for the end of another one. */
-  readonly #waiting = new Map<number, Running[]>();
-  /** The executors whose last command was short. */
-  readonly #quick = new Set<number>();
+  readonly #executors: Executors<Running>;
   #ended: EndedAttempt[] = [];
   #output: Batch["output"] = [];
 
@@ -66,44 +58,23 @@ export class Attempts implements RunnerEvents {
     this.#world = world;
     this.#options = options;
     this.#onReport = onReport;
-    this.#idle = Array.from({ length: options.count }, (_, i) => i + 1);
+    this.#executors = new Executors(options);
     this.#runner = world.runner(this);
   }
 
   /** The executors that have nothing to do and have not reached their limit. */
   get idle(): readonly number[] {
-    return this.#idle;
+    return this.#executors.idle;
   }
 
-  /** The executors that can be given jobs ahead, each as often as it can take one, by turns. */
-  get nearlyIdle(): number[] {
-    const now = this.#world.system.monotonic();
-    const quick = [...this.#quick].filter((executor) => {
-      const running = this.#running.get(executor);
-      return !running || now - running.startedAt < SHORT_MS;
-    });
-    const places = Array.from({ length: CLAIMED_AHEAD }, (_, place) => place);
-    return places.flatMap((place) =>
-      quick.filter((executor) =>
-        this.#waitingOf(executor).length <= place && this.#mayRun(executor, place + 2)
-      )
-    );
-  }
-
-  /** Whether the executor may run so many more before it ends. */
-  #mayRun(executor: number, more: number): boolean {
-    return (this.#executed.get(executor) ?? 0) + more <= (this.#options.limit ?? Infinity);
-  }
-
-  #waitingOf(executor: number): Running[] {
-    const waiting = this.#waiting.get(executor) ?? [];
-    this.#waiting.set(executor, waiting);
-    return waiting;
+  /** The executors that can be given a job ahead, each as often as it can take one. */
+  get ahead(): number[] {
+    return this.#executors.ahead(this.#world.system.monotonic());
   }
 
   /** How many commands run. */
   get running(): number {
-    return this.#running.size;
+    return this.#executors.running.length;
   }
 
   /** Whether there is nothing new to be written. */
@@ -113,17 +84,13 @@ export class Attempts implements RunnerEvents {
 
   /** Whether nothing runs and everything that ended is written. */
   get isEmpty(): boolean {
-    return this.#running.size === 0 && this.#ended.length === 0;
-  }
-
-  #inHand(): Running[] {
-    return [...this.#running.values(), ...[...this.#waiting.values()].flat()];
+    return this.running === 0 && this.#ended.length === 0;
   }
 
   /** The lease tokens of all attempts in hand. */
   tokens(): Set<string> {
     const ended = this.#ended.map(({ running }) => running);
-    const inHand = [...this.#inHand(), ...ended];
+    const inHand = [...this.#executors.inHand, ...ended];
     return new Set(inHand.map(({ lease }) => lease.token));
   }
 
@@ -132,18 +99,13 @@ export class Attempts implements RunnerEvents {
     const startedAt = system.monotonic();
     const state = { startedAt, pid: null, pidRecorded: false, lost: null, cancelGraceMs: null };
     const running: Running = { lease, job, executor, ...state };
-    const earlier = this.#inHand().find((each) => each.lease.job === lease.job);
+    const earlier = this.#executors.inHand.find((each) => each.lease.job === lease.job);
     if (earlier) {
       // It was taken from this process while its machine slept, and has come back before that was noticed.
       this.#giveUp(earlier, "The lease was lost");
       return this.#putAway(running, { kind: "interrupted" }, null);
     }
-    const at = this.#idle.indexOf(executor);
-    if (at < 0) this.#waitingOf(executor).push(running);
-    else {
-      this.#idle.splice(at, 1);
-      this.#running.set(executor, running);
-    }
+    this.#executors.give(running);
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
     report({ event: "claimed", job: id, attempt: attempts, executor, command });
     this.#runner.run(executor, {
@@ -166,14 +128,14 @@ export class Attempts implements RunnerEvents {
   // --- What the runner reports
 
   started(executor: number, pid: number) {
-    const running = this.#running.get(executor);
+    const running = this.#executors.runningOn(executor);
     if (!running) return;
     running.pid = pid;
     this.#onReport();
   }
 
   output(executor: number, printed: Printed) {
-    const running = this.#running.get(executor);
+    const running = this.#executors.runningOn(executor);
     if (!running) return;
     this.#output.push({ running, printed, last: false });
     this.#onReport();
@@ -184,40 +146,31 @@ export class Attempts implements RunnerEvents {
     end: End | { kind: "lost"; reason: string },
     { printed, ran }: Ending,
   ) {
-    const running = this.#running.get(executor);
+    const running = this.#executors.runningOn(executor);
     if (!running) return;
     failPoint("after-exit");
-    this.#running.delete(executor);
     if (printed) this.#output.push({ running, printed, last: true });
     this.#putAway(running, end, ran);
-    if (ran && ran.tookMs < SHORT_MS) this.#quick.add(executor);
-    else this.#quick.delete(executor);
-    this.#executed.set(executor, (this.#executed.get(executor) ?? 0) + 1);
-    const next = this.#waitingOf(executor).shift();
-    if (next) this.#begin(next);
-    else if (this.#mayRun(executor, 1)) this.#idle.push(executor);
+    const now = this.#world.system.monotonic();
+    const next = this.#executors.end(executor, {
+      isShort: ran !== null && ran.tookMs < SHORT_MS,
+      now,
+    });
+    // Its thread has started it by itself, whatever has become of it meanwhile.
+    if (next && next.lost !== null) this.#end(next, FORCED_GRACE_MS);
+    else if (next && next.cancelGraceMs !== null) this.#end(next, next.cancelGraceMs);
     this.#onReport();
   }
 
   withdrawn(executor: number, count: number) {
-    if (count === 0) return;
-    const waiting = this.#waitingOf(executor).splice(-count);
-    for (const each of waiting) this.#putAway(each, { kind: "interrupted" }, null);
+    const withdrawn = this.#executors.takeBack(executor, count);
+    for (const each of withdrawn) this.#putAway(each, { kind: "interrupted" }, null);
     this.#onReport();
   }
 
   #putAway(running: Running, end: Outcome, ran: Ran | null) {
     const outcome: Outcome = running.lost === null ? end : { kind: "lost", reason: running.lost };
     this.#ended.push({ running, outcome, ran, endedAt: ran?.to ?? this.#world.system.now() });
-  }
-
-  // Its thread has started it by itself.
-  #begin(next: Running) {
-    const { executor, lost, cancelGraceMs } = next;
-    this.#running.set(executor, next);
-    next.startedAt = this.#world.system.monotonic();
-    if (lost !== null) this.#runner.stop(executor, FORCED_GRACE_MS);
-    else if (cancelGraceMs !== null) this.#runner.stop(executor, cancelGraceMs);
   }
 
   // --- What becomes of it
@@ -245,7 +198,7 @@ export class Attempts implements RunnerEvents {
   #processesToRecord(): Batch["started"] {
     const { system, processes } = this.#world;
     const found = [];
-    for (const running of this.#running.values()) {
+    for (const running of this.#executors.running) {
       if (system.monotonic() < recordAt(running)) continue;
       this.#runner.withdraw(running.executor); // this takes longer than was thought
       const process = processes.identify(running.pid!);
@@ -257,7 +210,7 @@ export class Attempts implements RunnerEvents {
 
   /** When the next process id is to be written down, on the monotonic clock. */
   nextRecordAt(): number {
-    return Math.min(...this.#running.values().map(recordAt));
+    return Math.min(...this.#executors.running.map(recordAt));
   }
 
   /** A batch as the store takes it. */
@@ -305,7 +258,7 @@ export class Attempts implements RunnerEvents {
 
   /** Ends all attempts whose token is not among `held`: their leases have gone to somebody else. */
   giveUpAllBut(held: ReadonlySet<string>, reason: string) {
-    for (const running of this.#inHand()) {
+    for (const running of this.#executors.inHand) {
       if (!held.has(running.lease.token)) this.#giveUp(running, reason);
     }
   }
@@ -321,18 +274,18 @@ export class Attempts implements RunnerEvents {
   /** What waits is taken back; if it has started meanwhile, it is ended when that is known. */
   #end(running: Running, graceMs: number) {
     const { executor } = running;
-    if (this.#waitingOf(executor).includes(running)) this.#runner.withdraw(executor);
+    if (this.#executors.waits(running)) this.#runner.withdraw(executor);
     else this.#runner.stop(executor, graceMs);
   }
 
   /** Whether a command still runs whose job may be somebody else's by now. */
   get isGivingUp(): boolean {
-    return this.#inHand().some(({ lost }) => lost !== null);
+    return this.#executors.inHand.some(({ lost }) => lost !== null);
   }
 
   /** Ends those attempts that somebody wants to be cancelled. */
   cancel(requests: readonly { token: string; force: boolean }[]) {
-    const inHand = this.#inHand();
+    const inHand = this.#executors.inHand;
     for (const { token, force } of requests) {
       const running = inHand.find(({ lease }) => lease.token === token);
       const graceMs = force ? 0 : CANCEL_GRACE_MS;
@@ -344,13 +297,15 @@ export class Attempts implements RunnerEvents {
 
   /** Takes back what has not been started. */
   withdraw() {
-    for (const executor of this.#waiting.keys()) this.#runner.withdraw(executor);
+    for (const { executor } of this.#executors.running) this.#runner.withdraw(executor);
   }
 
   /** Ends every command: TERM, and soon KILL. */
   end() {
     this.withdraw();
-    for (const executor of this.#running.keys()) this.#runner.stop(executor, FORCED_GRACE_MS);
+    for (const { executor } of this.#executors.running) {
+      this.#runner.stop(executor, FORCED_GRACE_MS);
+    }
   }
 
   /** Has threads that do not answer replaced. */

@@ -254,7 +254,7 @@ export class Supervisor {
       worker: this.#options.worker.id,
       ...(batch ? this.#attempts.asTurn(batch) : { settled: [], output: [], started: [] }),
       idle: wants ? slotsOf(this.#attempts.idle) : [],
-      ahead: this.#mayClaimAhead() ? slotsOf(this.#attempts.nearlyIdle) : [],
+      ahead: this.#mayClaimAhead() ? slotsOf(this.#attempts.ahead) : [],
       scope: this.#scope,
     }, wallNow);
     this.#unsynced = true;

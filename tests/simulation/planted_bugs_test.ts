@@ -97,7 +97,7 @@ const BUGS: Bug[] = [
   },
   {
     name: "of the commands that wait the wrong one is taken for the next",
-    file: "src/worker/attempts.ts",
+    file: "src/worker/executors.ts",
     replace: [["this.#waitingOf(executor).shift()", "this.#waitingOf(executor).pop()"]],
     breaks: ["executionsAreOverWhenSettled"],
   },
@@ -105,8 +105,8 @@ const BUGS: Bug[] = [
     name: "what was claimed ahead is forgotten when it is taken back",
     file: "src/worker/attempts.ts",
     replace: [[
-      "for (const each of waiting) this.#putAway",
-      "for (const each of waiting.slice(1)) this.#putAway",
+      "for (const each of withdrawn) this.#putAway",
+      "for (const each of withdrawn.slice(1)) this.#putAway",
     ]],
     breaks: ["lostOnlyForACause"],
   },

@@ -1,0 +1,107 @@
+/** An executor whose last command took no longer is given its next ones before it is idle. */
+export const SHORT_MS = 25;
+/** So many of them: they have begun before anybody would have missed them. */
+const CLAIMED_AHEAD = 4;
+
+interface InHand {
+  executor: number;
+  /** On the monotonic clock. */
+  startedAt: number;
+}
+
+/** What each executor of a worker process runs, and what it will run next. */
+export class Executors<T extends InHand> {
+  readonly #limit: number;
+  readonly #idle: number[];
+  readonly #running = new Map<number, T>();
+  readonly #waiting = new Map<number, T[]>();
+  /** How many commands of each have ended. */
+  readonly #executed = new Map<number, number>();
+  /** Those whose last command was short. */
+  readonly #quick = new Set<number>();
+
+  /** Each of `count` executors ends after `limit` commands. */
+  constructor({ count, limit = Infinity }: { count: number; limit?: number }) {
+    this.#limit = limit;
+    this.#idle = Array.from({ length: count }, (_, i) => i + 1);
+  }
+
+  /** Those that have nothing to do and have not reached their limit. */
+  get idle(): readonly number[] {
+    return this.#idle;
+  }
+
+  /** Those that can be given something ahead, each as often as it can take one, by turns. */
+  ahead(now: number): number[] {
+    const quick = [...this.#quick].filter((executor) => {
+      const running = this.#running.get(executor);
+      return !running || now - running.startedAt < SHORT_MS;
+    });
+    const places = Array.from({ length: CLAIMED_AHEAD }, (_, place) => place);
+    return places.flatMap((place) =>
+      quick.filter((executor) =>
+        this.#waitingOf(executor).length <= place && this.#mayRun(executor, place + 2)
+      )
+    );
+  }
+
+  /** What runs, one for each busy executor. */
+  get running(): T[] {
+    return [...this.#running.values()];
+  }
+
+  /** What runs and what waits. */
+  get inHand(): T[] {
+    return [...this.#running.values(), ...[...this.#waiting.values()].flat()];
+  }
+
+  runningOn(executor: number): T | undefined {
+    return this.#running.get(executor);
+  }
+
+  /** Whether it still waits for the end of another one. */
+  waits(item: T): boolean {
+    return this.#waitingOf(item.executor).includes(item);
+  }
+
+  /** Gives an executor its next command: it begins at once, or when those before it have ended. */
+  give(item: T) {
+    const at = this.#idle.indexOf(item.executor);
+    if (at < 0) {
+      this.#waitingOf(item.executor).push(item);
+      return;
+    }
+    this.#idle.splice(at, 1);
+    this.#running.set(item.executor, item);
+  }
+
+  /** What an executor ran has ended. Returns what it runs now, at `now`, if something waited. */
+  end(executor: number, { isShort, now }: { isShort: boolean; now: number }): T | undefined {
+    this.#running.delete(executor);
+    this.#executed.set(executor, (this.#executed.get(executor) ?? 0) + 1);
+    if (isShort) this.#quick.add(executor);
+    else this.#quick.delete(executor);
+    const next = this.#waitingOf(executor).shift();
+    if (next) {
+      next.startedAt = now;
+      this.#running.set(executor, next);
+    } else if (this.#mayRun(executor, 1)) this.#idle.push(executor);
+    return next;
+  }
+
+  /** Takes back the last `count` of what waits. */
+  takeBack(executor: number, count: number): T[] {
+    return count === 0 ? [] : this.#waitingOf(executor).splice(-count);
+  }
+
+  /** Whether it may run so many more before it ends. */
+  #mayRun(executor: number, more: number): boolean {
+    return (this.#executed.get(executor) ?? 0) + more <= this.#limit;
+  }
+
+  #waitingOf(executor: number): T[] {
+    const waiting = this.#waiting.get(executor) ?? [];
+    this.#waiting.set(executor, waiting);
+    return waiting;
+  }
+}
