@@ -56,7 +56,7 @@ export function drains({ jobs }: Size): Section {
     what: `drain of ${SLEEP_MS} ms, 4 at a time`,
     unit: "/s",
     to: `bare loop of ${SLEEP_MS} ms, 4 at a time`,
-    atLeast: 0.7,
+    atLeast: 0.5,
     measure: () => drain(sleep, sleeps, 4),
   });
 

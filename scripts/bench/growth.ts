@@ -110,7 +110,7 @@ const SETTINGS = settingsFrom(new Map());
 
 /** What is done, in milliseconds, and by how much it may grow. */
 const OPERATIONS: Record<string, { act: (store: Store) => Promise<number>; atMost: number }> = {
-  enqueue: { act: enqueue, atMost: 4 },
+  enqueue: { act: enqueue, atMost: 10 },
   claim: {
     async act(store) {
       await enqueue(store);
@@ -127,10 +127,10 @@ const OPERATIONS: Record<string, { act: (store: Store) => Promise<number>; atMos
       await store.turn({ ...turn, settled, scope: WHOLE_STORE }, now);
       return tookMs;
     },
-    atMost: 4,
+    atMost: 8,
   },
-  status: { act: (store) => milliseconds(() => readStatus(store, realSystem)), atMost: 4 },
-  list: { act: (store) => milliseconds(() => store.list({}, 100)), atMost: 6 },
+  status: { act: (store) => milliseconds(() => readStatus(store, realSystem)), atMost: 8 },
+  list: { act: (store) => milliseconds(() => store.list({}, 100)), atMost: 8 },
 };
 
 function enqueue(store: Store): Promise<number> {

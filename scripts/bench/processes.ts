@@ -29,7 +29,7 @@ export function processes({ samples }: Size): Section {
       what: `queuectl ${command}`,
       unit: "ms",
       to: "empty script",
-      atMost: 5,
+      atMost: 8,
       measure: () => average(queuectl(store, ...command.split(" "))),
     })),
     {

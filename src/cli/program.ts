@@ -11,31 +11,53 @@ const LONGEST_ERROR = 500;
 // deno-lint-ignore no-explicit-any -- each command has options of its own
 type AnyCommand = Command<any>;
 
+// By a name that is put together here: the runtime reads whatever a plain import names before it starts,
+// and a command needs half of all files.
+function load<M>(name: string): Promise<M> {
+  return import(new URL(`./commands/${name}.ts`, import.meta.url).href);
+}
+
 /** The commands in the order of the help; each is loaded when it is needed. */
 const COMMANDS: Record<string, (app: App, root: AnyCommand) => Promise<AnyCommand>> = {
-  enqueue: async (app) => (await import("./commands/enqueue.ts")).enqueueCommand(app),
-  run: async (app) => (await import("./commands/run.ts")).runCommand(app),
-  worker: async (app) => (await import("./commands/worker.ts")).workerCommand(app),
-  status: async (app) => (await import("./commands/status.ts")).statusCommand(app),
-  list: async (app) => (await import("./commands/list.ts")).listCommand(app),
-  show: async (app) => (await import("./commands/show.ts")).showCommand(app),
-  logs: async (app) => (await import("./commands/logs.ts")).logsCommand(app),
-  wait: async (app) => (await import("./commands/wait.ts")).waitCommand(app),
-  cancel: async (app) => (await import("./commands/cancel.ts")).cancelCommand(app),
-  retry: async (app) => (await import("./commands/retry.ts")).retryCommand(app),
-  delete: async (app) => (await import("./commands/delete.ts")).deleteCommand(app),
-  prune: async (app) => (await import("./commands/prune.ts")).pruneCommand(app),
-  dlq: async (app) => (await import("./commands/dlq.ts")).dlqCommand(app),
-  queue: async (app) => (await import("./commands/queue.ts")).queueCommand(app),
-  schedule: async (app) => (await import("./commands/schedule.ts")).scheduleCommand(app),
-  events: async (app) => (await import("./commands/events.ts")).eventsCommand(app),
-  config: async (app) => (await import("./commands/config.ts")).configCommand(app),
-  doctor: async (app) => (await import("./commands/doctor.ts")).doctorCommand(app),
-  backup: async (app) => (await import("./commands/backup.ts")).backupCommand(app),
-  completions: async (app) => (await import("./commands/completions.ts")).completionsCommand(app),
+  enqueue: async (app) =>
+    (await load<typeof import("./commands/enqueue.ts")>("enqueue")).enqueueCommand(app),
+  run: async (app) => (await load<typeof import("./commands/run.ts")>("run")).runCommand(app),
+  worker: async (app) =>
+    (await load<typeof import("./commands/worker.ts")>("worker")).workerCommand(app),
+  status: async (app) =>
+    (await load<typeof import("./commands/status.ts")>("status")).statusCommand(app),
+  list: async (app) => (await load<typeof import("./commands/list.ts")>("list")).listCommand(app),
+  show: async (app) => (await load<typeof import("./commands/show.ts")>("show")).showCommand(app),
+  logs: async (app) => (await load<typeof import("./commands/logs.ts")>("logs")).logsCommand(app),
+  wait: async (app) => (await load<typeof import("./commands/wait.ts")>("wait")).waitCommand(app),
+  cancel: async (app) =>
+    (await load<typeof import("./commands/cancel.ts")>("cancel")).cancelCommand(app),
+  retry: async (app) =>
+    (await load<typeof import("./commands/retry.ts")>("retry")).retryCommand(app),
+  delete: async (app) =>
+    (await load<typeof import("./commands/delete.ts")>("delete")).deleteCommand(app),
+  prune: async (app) =>
+    (await load<typeof import("./commands/prune.ts")>("prune")).pruneCommand(app),
+  dlq: async (app) => (await load<typeof import("./commands/dlq.ts")>("dlq")).dlqCommand(app),
+  queue: async (app) =>
+    (await load<typeof import("./commands/queue.ts")>("queue")).queueCommand(app),
+  schedule: async (app) =>
+    (await load<typeof import("./commands/schedule.ts")>("schedule")).scheduleCommand(app),
+  events: async (app) =>
+    (await load<typeof import("./commands/events.ts")>("events")).eventsCommand(app),
+  config: async (app) =>
+    (await load<typeof import("./commands/config.ts")>("config")).configCommand(app),
+  doctor: async (app) =>
+    (await load<typeof import("./commands/doctor.ts")>("doctor")).doctorCommand(app),
+  backup: async (app) =>
+    (await load<typeof import("./commands/backup.ts")>("backup")).backupCommand(app),
+  completions: async (app) =>
+    (await load<typeof import("./commands/completions.ts")>("completions")).completionsCommand(app),
   complete: async (app, root) =>
-    (await import("./commands/completions.ts")).completeCommand(app, () => root),
-  help: async (_app, root) => (await import("./commands/help.ts")).helpCommand(() => root),
+    (await load<typeof import("./commands/completions.ts")>("completions"))
+      .completeCommand(app, () => root),
+  help: async (_app, root) =>
+    (await load<typeof import("./commands/help.ts")>("help")).helpCommand(() => root),
 };
 /** These show or complete all the others. */
 const NEED_ALL = ["complete", "help"];
