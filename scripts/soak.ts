@@ -24,7 +24,7 @@ type Watched = keyof typeof WATCHED;
 type Sample = Record<Watched, number> & { seconds: number; ended: number };
 
 const COMMANDS: Record<string, unknown>[] = [
-  ...Array.from({ length: 20 }, () => ({ command: "true" })),
+  ...Array.from({ length: 96 }, () => ({ command: "true" })),
   { command: "head -c 100000 /dev/zero | tr '\\0' x" },
   { command: '[ "$QUEUECTL_ATTEMPT" -gt 1 ]', backoff_base: 0 },
   { command: '[ "$QUEUECTL_ATTEMPT" -gt 1 ] || sleep 30', timeout: "100ms", backoff_base: 0 },

@@ -5,7 +5,7 @@ import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/
 import { endEvent } from "./events.ts";
 import { Executors, SHORT_MS } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
-import type { End, Printed, Ran } from "./protocol.ts";
+import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
 /** A process id is written down once its command has run for so long; most have ended by then. */
@@ -108,7 +108,7 @@ export class Attempts implements RunnerEvents {
     this.#executors.give(running);
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
     report({ event: "claimed", job: id, attempt: attempts, executor, command });
-    this.#runner.run(executor, {
+    const run: Run = {
       command,
       cwd,
       env: {
@@ -122,7 +122,9 @@ export class Attempts implements RunnerEvents {
       timeoutMs,
       killGraceMs: settings.kill_grace,
       outputLimit: settings.output_limit,
-    });
+    };
+    // Leases are renewed when a third of them is over, so two thirds were left at the claim.
+    this.#runner.run(executor, run, settings.lease / 3);
   }
 
   // --- What the runner reports

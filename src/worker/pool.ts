@@ -23,8 +23,11 @@ export interface RunnerEvents {
 
 /** Executes commands, one at a time for each executor. */
 export interface Runner {
-  /** Starts the command, after those that the executor was given before. */
-  run(executor: number, run: Run): void;
+  /**
+   * Starts the command, after those that the executor was given before. What has not begun within
+   * `beginWithinMs`, by the clock on the wall, does not begin: it ends as interrupted.
+   */
+  run(executor: number, run: Run, beginWithinMs: number): void;
   /** Takes back the commands that wait, but for what has been started meanwhile. */
   withdraw(executor: number): void;
   /** Ends the command: TERM, after `graceMs` KILL. */
@@ -70,13 +73,15 @@ export class Pool implements Runner {
     this.#threads = Array.from({ length: threads }, () => this.#newThread());
   }
 
-  run(executor: number, run: Run) {
+  run(executor: number, run: Run, beginWithinMs: number) {
     const slot = executor % this.#threads.length;
     const thread = this.#threads[slot] ??= this.#newThread();
     const number = ++this.#runs;
     if (thread.running.has(executor)) waitingOf(thread, executor).push(number);
     else thread.running.set(executor, { number, pid: null });
-    order(thread, { type: "run", executor, number, run, shell: this.#shell });
+    const at = Date.now();
+    const time = { at, beginBy: at + beginWithinMs };
+    order(thread, { type: "run", executor, number, run, shell: this.#shell, ...time });
   }
 
   withdraw(executor: number) {

@@ -27,8 +27,16 @@ export interface Ran {
 
 /** From the pool to a thread, about one of the executors that it serves. Runs are numbered. */
 export type Order =
-  /** Start the command, after those that the executor was given before. */
-  | { type: "run"; executor: number; number: number; run: Run; shell: Shell }
+  /** Start the command, after those that the executor was given before, and not after `beginBy` or before `at`. */
+  | {
+    type: "run";
+    executor: number;
+    number: number;
+    run: Run;
+    shell: Shell;
+    at: number;
+    beginBy: number;
+  }
   /** Forget the commands that still wait for the end of another one. */
   | { type: "withdraw"; executor: number }
   /** End the command, if it is still that one: TERM, after `graceMs` KILL. */

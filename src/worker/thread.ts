@@ -69,7 +69,11 @@ class Execution {
   }
 
   start() {
-    const { executor, run, shell } = this.#order;
+    const { executor, run, shell, at, beginBy } = this.#order;
+    // This process may have stood still, or its machine slept, and the lease may be somebody else's.
+    if (this.#from < at || this.#from > beginBy) {
+      return this.#end({ kind: "interrupted" }, null);
+    }
     try {
       this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Child, Cli, lives, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
+import { standStill } from "./stand_still.ts";
 
 /** Notes its attempt and its process, and ends as the file `end-N` of its attempt says. */
 const JOB = `
@@ -25,7 +26,7 @@ async function stoppedInMidJob(cli: Cli): Promise<Child> {
   await enqueueWithShortLease(cli);
   const zombie = await cli.startWorker();
   await cli.linesOnce("started", 1);
-  zombie.signal("SIGSTOP");
+  await standStill(cli, zombie);
   return zombie;
 }
 
@@ -58,6 +59,30 @@ Deno.test("failure 2: the job of a worker that stands still past its lease is ki
   await assertSecondAttemptCounts(cli, heir);
   const ends = zombie.events.filter(({ event }) => ["completed", "failed", "dead"].includes(event));
   assertEquals(ends, []);
+});
+
+Deno.test("failure 2: what a worker had claimed but not begun when it stood still is not begun by it any more", async () => {
+  await using cli = new Cli();
+  await cli.ok("config", "set", "lease", "1");
+  const ids = Array.from({ length: 400 }, (_, i) => `job-${i}`);
+  const command = 'echo "$QUEUECTL_JOB_ID $QUEUECTL_ATTEMPT" >> ran';
+  await cli.enqueue(...ids.map((id) => ({ id, command, backoff_base: 0 })));
+  const zombie = await cli.startWorker();
+  await cli.linesOnce("ran", 50);
+  await standStill(cli, zombie);
+  assertEquals(await cli.drain(), 0);
+
+  const lines = cli.lines("ran");
+  zombie.signal("SIGCONT");
+  // Another job for it: by then it has gone on for long enough.
+  await cli.enqueue({ id: "later", command: "true" });
+  await zombie.event("completed", "later");
+  assertEquals(cli.lines("ran"), lines);
+  const executions = Map.groupBy(lines, (line) => line.split(" ")[0]!);
+  assertEquals(executions.size, ids.length);
+  // Those that had ended, but were not settled yet, and the one in the middle.
+  assert(lines.length <= ids.length + 5, `${lines.length - ids.length} were executed twice`);
+  await assertSound(cli, [...ids, "later"]);
 });
 
 Deno.test("failure 2: a failure that a worker tells after its lease was taken schedules nothing", async () => {

@@ -45,12 +45,14 @@ export class CommandRunner implements Runner {
     this.#onlookers = onlookers;
   }
 
-  run(executor: number, run: Run) {
+  run(executor: number, run: Run, beginWithinMs: number) {
     const of = this.#executor(executor);
     of.unended.push(run.env[ATTEMPT_MARK]!);
+    const at = this.#process.host.wallNow();
+    const order = { run, at, beginBy: at + beginWithinMs };
     this.#order(of, () => {
-      if (of.execution) of.waiting.push(run);
-      else this.#begin(executor, run);
+      if (of.execution) of.waiting.push(order);
+      else this.#begin(executor, order);
     });
   }
 
@@ -123,37 +125,44 @@ export class CommandRunner implements Runner {
     });
   }
 
-  #begin(number: number, run: Run) {
+  #begin(number: number, { run, at, beginBy }: RunOrder) {
     const of = this.#executor(number);
-    const { time, dice } = this.#process;
-    const { host } = this.#process;
+    const { time, dice, host } = this.#process;
     const [from, startedAt] = [host.wallNow(), time.now];
+    const ended = (end: End, printed: Printed | null) => {
+      const ran = { from, to: host.wallNow(), tookMs: Math.round(time.now - startedAt) };
+      const next = of.waiting.shift();
+      const keptBackMs = of.waiting.length > 0 ? KEEP_BACK_MS * dice.share() : 0;
+      this.#report(of, () => {
+        of.unended.shift();
+        this.#events.ended(number, end, { printed, ran });
+      }, keptBackMs);
+      of.execution = undefined;
+      if (next) this.#begin(number, next);
+    };
+    if (from < at || from > beginBy) return ended({ kind: "interrupted" }, null);
     const execution = new Execution(this.#process, run, {
       begin: (on) => this.#onlookers.begin(this.#process, run, on),
       began: (record) => this.#onlookers.began(execution.token, record),
       started: (pid) => this.#report(of, () => this.#events.started(number, pid)),
       output: (printed) => this.#report(of, () => this.#events.output(number, printed)),
-      ended: (end, printed) => {
-        const ran = { from, to: host.wallNow(), tookMs: Math.round(time.now - startedAt) };
-        const next = of.waiting.shift();
-        const keptBackMs = of.waiting.length > 0 ? KEEP_BACK_MS * dice.share() : 0;
-        this.#report(of, () => {
-          of.unended.shift();
-          this.#events.ended(number, end, { printed, ran });
-        }, keptBackMs);
-        of.execution = undefined;
-        if (next) this.#begin(number, next);
-      },
+      ended,
     });
     of.execution = execution;
     execution.start();
   }
 }
 
+interface RunOrder {
+  run: Run;
+  at: number;
+  beginBy: number;
+}
+
 /** An executor, as its thread sees it; and the attempts that have not ended as far as the process knows. */
 interface Executor {
   execution: Execution | undefined;
-  readonly waiting: Run[];
+  readonly waiting: RunOrder[];
   readonly unended: string[];
 }
 

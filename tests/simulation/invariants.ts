@@ -358,11 +358,8 @@ function oneExecutionPerAttempt({ ledger, token }: Start): Finding {
 }
 
 function nothingStartsAfterItsEnd({ ledger, token }: Start): Finding {
-  const claim = ledger.claims.get(token)!;
-  const { outcome, job } = claim;
-  claim.isBelated = outcome !== null;
-  if (!claim.isBelated || stoodStillBeforeTheStart(claim)) return undefined;
-  return `an attempt of ${job.spec.id} started after it was ${outcome}`;
+  const { outcome, job } = ledger.claims.get(token)!;
+  if (outcome !== null) return `an attempt of ${job.spec.id} started after it was ${outcome}`;
 }
 
 function noOverlapInOneWorker({ ledger, token, execution }: Start): Finding {
@@ -373,9 +370,9 @@ function noOverlapInOneWorker({ ledger, token, execution }: Start): Finding {
 
 function noOverlapOnOneMachine({ ledger, token, execution }: Start): Finding {
   const { host } = execution.process;
-  const { job, isBelated } = ledger.claims.get(token)!;
+  const { job } = ledger.claims.get(token)!;
   for (const other of runningBeside(ledger, token, execution)) {
-    if (other.by.host !== host || isBelated || other.isBelated) continue;
+    if (other.by.host !== host) continue;
     // Whoever took it back from another machine could not end it here.
     if (other.settledBy && other.settledBy.host !== host) continue;
     return `${job.spec.id} runs twice`;
@@ -387,14 +384,6 @@ function runningBeside(ledger: Ledger, token: string, execution: ExecutionRecord
   return ledger.claims.get(token)!.job.claims.filter(({ executions }) =>
     executions.some((other) => other !== execution && other.command && !other.command.isEnded)
   );
-}
-
-/**
- * Of a worker process that is stopped after a claim, before the command has begun, nobody can see that
- * it will begin. If it goes on when its lease has gone, the command runs until the worker notices.
- */
-function stoodStillBeforeTheStart({ at, by }: ClaimRecord): boolean {
-  return by.hinderedAt > at && (by.lateAt > at || by.time.now - by.renewedAt > by.leaseMs);
 }
 
 // --- In the end

@@ -58,8 +58,6 @@ export interface ClaimRecord {
   settledBy: Caller | null;
   /** The thread that ran it has failed. */
   isThreadLost: boolean;
-  /** It was begun although it was settled before. */
-  isBelated: boolean;
 }
 
 /** A call with what it has changed. */
@@ -199,7 +197,7 @@ export class Ledger {
   #learnClaim({ lease, job: { id } }: Claim, by: WorkerProcess): ClaimRecord {
     const job = this.jobs.get(id)!;
     const unknown = { outcome: null, exitCode: null, settledBy: null };
-    const usual = { isThreadLost: false, isBelated: false };
+    const usual = { isThreadLost: false };
     const { token, attempt: seq } = lease;
     const now = { at: by.time.now, wasDue: job.isDue };
     const claim: ClaimRecord = {

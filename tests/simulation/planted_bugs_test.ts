@@ -146,7 +146,7 @@ const BUGS: Bug[] = [
   {
     name: "a cancel is forgotten when the attempt fails",
     file: "src/store/sqlite_turn.ts",
-    replace: [["settleAttempt(sql, lease, ifCancelled,", "settleAttempt(sql, lease, settlement,"]],
+    replace: [["settleAttempt(sql, ended, ifCancelled,", "settleAttempt(sql, ended, settlement,"]],
     breaks: ["cancelledJobsEnd"],
   },
   {
