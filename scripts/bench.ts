@@ -16,7 +16,7 @@ const QUICK: Size = { jobs: 300, bulk: 10_000, rows: 100_000, samples: 40 };
 
 const isCheck = Deno.args.includes("--check");
 const isQuick = isCheck || Deno.args.includes("--quick");
-const rounds = Number(valueOf("--rounds") ?? (isCheck ? 3 : isQuick ? 1 : 5));
+const rounds = Math.max(1, Number(valueOf("--rounds")) || (isCheck ? 3 : isQuick ? 1 : 5));
 const only = valueOf("--only") ?? "";
 
 const size = isQuick ? QUICK : FULL;

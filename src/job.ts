@@ -109,7 +109,7 @@ export type Outcome =
   | { kind: "timed_out"; timeoutMs: number }
   | { kind: "not_started"; error: string }
   | { kind: "lost"; reason: string }
-  | { kind: "interrupted" };
+  | { kind: "interrupted"; reason?: string };
 
 /** "Try again later", by the convention of sysexits.h. */
 const EX_TEMPFAIL = 75;
@@ -200,7 +200,7 @@ export function settle(
         ...ended,
         ...notCounted(job),
         runAt: Math.min(runAt, now), // it was due, whatever the clock says now
-        error: "The worker was told to stop",
+        error: outcome.reason ?? "The worker was told to stop",
       };
   }
 }

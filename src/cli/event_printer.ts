@@ -51,13 +51,14 @@ export class EventPrinter implements AsyncDisposable {
       }
     } catch {
       this.#isHeard = false;
+      this.#waiting = [];
     }
     this.#writing = undefined;
   }
 
   #tellWhatIsMissing() {
-    if (this.#leftOut === 0) return;
-    const message = `${this.#leftOut} events are not shown: they came faster than they were read`;
+    if (this.#leftOut === 0 || this.#backlog >= LONGEST_BACKLOG) return;
+    const message = `Events that came faster than they were read are not shown: ${this.#leftOut}`;
     this.#leftOut = 0;
     this.print({ event: "warning", message });
   }

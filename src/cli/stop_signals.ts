@@ -1,6 +1,9 @@
 /** Ctrl-C under `deno task` reaches the process twice within this time: from the terminal and passed on. */
 const SAME_SIGNAL_MS = 200;
 
+/** Whoever started this process, before that could have died. */
+const PARENT = Deno.ppid;
+
 /** How often it is asked whether `deno task` still lives. */
 const LOOK_MS = 500;
 
@@ -17,10 +20,9 @@ export function onStopSignals(stop: () => void, { withTask = false } = {}): Disp
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, listener);
-  const parent = Deno.ppid;
   const looking = withTask
     ? setInterval(() => {
-      if (Deno.ppid === parent) return;
+      if (Deno.ppid === PARENT) return;
       clearInterval(looking);
       // On a terminal the kernel has sent SIGHUP already.
       if (last === -Infinity) listener();

@@ -29,7 +29,7 @@ interface OpenQueue {
   othersDue: 0 | 1;
 }
 
-/** Claims a job for each idle executor, as long as there are jobs, in the caller's transaction. */
+/** Claims a job for each slot of the turn, as long as there are jobs, in the caller's transaction. */
 export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
   const { worker } = turn;
   const slots = [...turn.idle, ...turn.ahead];
@@ -61,8 +61,11 @@ export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
 /** The jobs to be claimed, at most one for each executor, the first one first. */
 function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[] {
   const wanted = idle.length + ahead.length;
-  const suitable = (jobs: Claimable[]) =>
-    jobs.slice(0, wanted).filter((job, i) => i < idle.length || mayBeClaimedAhead(job));
+  // Up to the first one that cannot be claimed ahead: nothing overtakes it.
+  const suitable = (jobs: Claimable[]) => {
+    const end = jobs.findIndex((job, i) => i >= idle.length && !mayBeClaimedAhead(job));
+    return jobs.slice(0, end < 0 ? wanted : Math.min(wanted, end));
+  };
   let open = openQueues(sql, scope, now);
   if (open.some(({ othersDue }) => othersDue)) {
     promoteDue(sql, now);
@@ -82,7 +85,8 @@ function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[
   return chosen;
 }
 
-// A crash of the worker process costs the job an attempt that never ran: no more than one, and not its last.
+// If the worker process is killed, that costs the job an attempt that never ran: no more than one, and
+// not its last.
 function mayBeClaimedAhead({ attempts, maxRetries }: Claimable): boolean {
   return attempts === 0 && maxRetries > 1;
 }

@@ -151,7 +151,7 @@ export type StopRequest = "graceful" | "force";
 export interface Worker extends NewWorker {
   startedAt: number;
   heartbeatAt: number;
-  /** Counts the renewals and the claims, from no fixed number on: as long as it changes, the worker lives. */
+  /** Counts renewals and claims, from no fixed number on: while it changes, the worker lives. */
   beat: number;
   stop: StopRequest | null;
 }
@@ -177,7 +177,7 @@ export const WHOLE_STORE: Scope = { queues: null, only: null };
 export interface Ended {
   lease: Lease;
   job: Pick<Job, "id" | "attempts">;
-  /** When it really began, epoch milliseconds: later than its claim, if it was claimed ahead. Null if unknown. */
+  /** When it really began, epoch milliseconds; null if it is not known, or never did. */
   begunAt: number | null;
   endedAt: number;
   settlement: Settlement;
@@ -199,8 +199,8 @@ export interface Turn {
   started: readonly { lease: Lease; process: ProcessId }[];
   idle: readonly Slot[];
   /**
-   * Executors that will be idle in a moment. They get what is left over, and only jobs that have not been
-   * tried yet and may be tried more than once: if this process dies, the attempt counts all the same.
+   * Executors that will be idle in a moment. They get what is left over, up to the first job that has
+   * been tried before or may be tried only once: if this process dies, the attempt counts all the same.
    */
   ahead: readonly Slot[];
   scope: Scope;
@@ -369,7 +369,7 @@ export interface Store extends Disposable {
   leases(): Promise<HeldLease[]>;
   /**
    * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
-   * each idle executor: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
+   * each executor that may have one: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
    * came first; of several queues the one with the highest priority, in turns where that is the same.
    * Paused queues are left alone, and the limit of a queue holds over all workers. Claiming is a sign
    * of life, and only for worker processes that are known. What no longer

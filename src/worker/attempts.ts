@@ -8,8 +8,12 @@ import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
-/** A process id is written down once its command has run for so long; most have ended by then. */
+/**
+ * A process id is written down once its command has run for so long; most have ended by then. What waits
+ * behind this one is given back at the same time.
+ */
 const RECORD_PROCESS_MS = 50;
+const GIVEN_BACK = { kind: "interrupted", reason: "It was given back before it began" } as const;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
 /** The same for a job that was cancelled: all of it is to be gone within a second. */
@@ -48,6 +52,7 @@ export class Attempts implements RunnerEvents {
   readonly #executors: Executors<Running>;
   #ended: EndedAttempt[] = [];
   #output: Batch["output"] = [];
+  #isEnding = false;
 
   /** `onReport` is called when the runner has reported something that is to be written. */
   constructor(
@@ -103,7 +108,7 @@ export class Attempts implements RunnerEvents {
     if (earlier) {
       // It was taken from this process while its machine slept, and has come back before that was noticed.
       this.#giveUp(earlier, "The lease was lost");
-      return this.#putAway(running, { kind: "interrupted" }, null);
+      return this.#putAway(running, GIVEN_BACK, null);
     }
     this.#executors.give(running);
     const { id, attempts, maxRetries, command, cwd, timeoutMs } = job;
@@ -159,14 +164,14 @@ export class Attempts implements RunnerEvents {
       now,
     });
     // Its thread has started it by itself, whatever has become of it meanwhile.
-    if (next && next.lost !== null) this.#end(next, FORCED_GRACE_MS);
+    if (next && (next.lost !== null || this.#isEnding)) this.#end(next, FORCED_GRACE_MS);
     else if (next && next.cancelGraceMs !== null) this.#end(next, next.cancelGraceMs);
     this.#onReport();
   }
 
   withdrawn(executor: number, count: number) {
     const withdrawn = this.#executors.takeBack(executor, count);
-    for (const each of withdrawn) this.#putAway(each, { kind: "interrupted" }, null);
+    for (const each of withdrawn) this.#putAway(each, GIVEN_BACK, null);
     this.#onReport();
   }
 
@@ -233,7 +238,8 @@ export class Attempts implements RunnerEvents {
     for (const { running } of started) running.pidRecorded = true;
     for (const { running, printed, last } of output) {
       if (this.#options.verbose) report({ event: "output", job: running.job.id, printed });
-      if (!last) this.#runner.stored(running.executor);
+      const isCurrent = this.#executors.runningOn(running.executor) === running;
+      if (!last && isCurrent) this.#runner.stored(running.executor);
     }
     const isIn = (leases: readonly Lease[], { lease }: Running) =>
       leases.some(({ token }) => token === lease.token);
@@ -304,6 +310,7 @@ export class Attempts implements RunnerEvents {
 
   /** Ends every command: TERM, and soon KILL. */
   end() {
+    this.#isEnding = true;
     this.withdraw();
     for (const { executor } of this.#executors.running) {
       this.#runner.stop(executor, FORCED_GRACE_MS);

@@ -89,9 +89,9 @@ export class Executors<T extends InHand> {
     return next;
   }
 
-  /** Takes back the last `count` of what waits. */
+  /** Takes back the first `count` of what waits: behind them may be what was given since. */
   takeBack(executor: number, count: number): T[] {
-    return count === 0 ? [] : this.#waitingOf(executor).splice(-count);
+    return this.#waitingOf(executor).splice(0, count);
   }
 
   /** Whether it may run so many more before it ends. */

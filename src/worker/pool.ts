@@ -17,7 +17,7 @@ export interface RunnerEvents {
   started(executor: number, pid: number): void;
   output(executor: number, printed: Printed): void;
   ended(executor: number, end: End | { kind: "lost"; reason: string }, ending: Ending): void;
-  /** The last `count` of the commands that wait will not be started. */
+  /** The first `count` of the commands that wait will not be started. */
   withdrawn(executor: number, count: number): void;
 }
 
@@ -151,7 +151,7 @@ export class Pool implements Runner {
         startNext(thread, report.executor);
         return this.#events.ended(report.executor, report.end, report);
       case "withdrawn":
-        waitingOf(thread, report.executor).splice(-report.count || Infinity);
+        waitingOf(thread, report.executor).splice(0, report.count);
         return this.#events.withdrawn(report.executor, report.count);
       case "pong":
         thread.asked = 0;

@@ -12,7 +12,7 @@ export interface Run {
   outputLimit: number;
 }
 
-/** How an execution ended, as the thread sees it; `interrupted` means that it was told to end it. */
+/** How an execution ended, as the thread sees it; `interrupted` if it was to end, or not to begin. */
 export type End = Exclude<Outcome, { kind: "lost" }>;
 
 /** Output on its way to the store: what came, and what is no longer to be kept. */
@@ -27,7 +27,7 @@ export interface Ran {
 
 /** From the pool to a thread, about one of the executors that it serves. Runs are numbered. */
 export type Order =
-  /** Start the command, after those that the executor was given before, and not after `beginBy` or before `at`. */
+  /** Start the command after those before it, if that is between `at` and `beginBy`. */
   | {
     type: "run";
     executor: number;
@@ -50,8 +50,8 @@ export type Report =
   | { type: "started"; executor: number; pid: number }
   | { type: "output"; executor: number; printed: Printed }
   /** The next command of the executor, if one waits, starts now. */
-  | { type: "ended"; executor: number; end: End; printed: Printed | null; ran: Ran }
-  /** So many of the executor's commands, the last ones, will not be started. */
+  | { type: "ended"; executor: number; end: End; printed: Printed | null; ran: Ran | null }
+  /** So many of the executor's commands, the next ones, will not be started. */
   | { type: "withdrawn"; executor: number; count: number }
   | { type: "pong" };
 

@@ -65,8 +65,9 @@ export interface SupervisorOptions {
 }
 
 /**
- * The main thread of a worker process: it owns the store, claims as many jobs as there are idle
- * executors, settles what ended, stores output, keeps the leases and recovers what dead workers left.
+ * The main thread of a worker process: it owns the store, claims jobs for idle executors and for those
+ * that soon will be, settles what ended, stores output, keeps the leases and recovers what dead workers
+ * left.
  */
 export class Supervisor {
   readonly #world: World;

@@ -3,12 +3,12 @@
 // and stores.
 import { quote } from "../errors.ts";
 import { OutputBuffer } from "./output_buffer.ts";
-import type { End, Order, Printed, Report } from "./protocol.ts";
+import type { End, Order, Printed, Ran, Report } from "./protocol.ts";
 import { type RunningCommand, startCommand } from "./shell.ts";
 
 /** How long output is gathered before it is sent on. */
 const GATHER_MS = 100;
-/** How long an end is kept back that nobody waits for: messages cost more than what they carry. */
+/** How long an end may be kept back, to go with others: messages cost more than what they carry. */
 const KEEP_BACK_MS = 20;
 const SAY_STARTED_MS = 30;
 
@@ -72,31 +72,31 @@ class Execution {
     const { executor, run, shell, at, beginBy } = this.#order;
     // This process may have stood still, or its machine slept, and the lease may be somebody else's.
     if (this.#from < at || this.#from > beginBy) {
-      return this.#end({ kind: "interrupted" }, null);
+      return this.#end({ kind: "interrupted", reason: "It could not begin in time" }, null, null);
     }
     try {
       this.#command = startCommand(run, shell, this.#output, () => this.#gather());
     } catch (error) {
-      return this.#end({ kind: "not_started", error: whyNot(error, run.cwd) }, null);
+      return this.#end({ kind: "not_started", error: whyNot(error, run.cwd) }, null, this.#ran());
     }
     running.set(executor, this);
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
-      this.#end(end, this.#output.isEmpty ? null : this.#output.take());
+      this.#end(end, this.#output.isEmpty ? null : this.#output.take(), this.#ran());
     });
   }
 
-  #end(end: End, printed: Printed | null) {
+  #ran(): Ran {
+    const tookMs = Math.round(performance.now() - this.#startedAt);
+    return { from: this.#from, to: Date.now(), tookMs };
+  }
+
+  #end(end: End, printed: Printed | null, ran: Ran | null) {
     const executor = this.#executor;
     running.delete(executor);
-    const ran = {
-      from: this.#from,
-      to: Date.now(),
-      tookMs: Math.round(performance.now() - this.#startedAt),
-    };
     const next = waitingOf(executor).shift();
-    // As long as there is something to do next, nobody waits for it.
+    // As long as there is something behind the next one too, the executor lacks nothing.
     const mayWait = waitingOf(executor).length > 0;
     reportEnd({ type: "ended", executor, end, printed, ran }, mayWait);
     if (next) new Execution(next).start();

@@ -27,7 +27,7 @@ Deno.test("what nobody reads takes a bounded amount of memory, and the reader is
   const shown = reader.text.split("\n").filter((line) => line === megabyte).length;
   assertEquals(
     reader.text.slice((megabyte.length + 1) * shown),
-    `${100 - shown} events are not shown: they came faster than they were read\n`,
+    `Events that came faster than they were read are not shown: ${100 - shown}\n`,
   );
 });
 

@@ -61,7 +61,7 @@ export class CommandRunner implements Runner {
     this.#order(of, () => {
       const { length } = of.waiting.splice(0);
       this.#report(of, () => {
-        of.unended.splice(of.unended.length - length);
+        of.unended.splice(1, length);
         this.#events.withdrawn(executor, length);
       });
     });

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { Executors, SHORT_MS } from "../../src/worker/executors.ts";
+
+const item = (name: string, executor = 1) => ({ name, executor, startedAt: 0 });
+type Item = ReturnType<typeof item>;
+const names = (items: readonly Item[]) => items.map(({ name }) => name);
+
+Deno.test("only an executor whose last command was short is given more ahead, four at most", () => {
+  const executors = new Executors<Item>({ count: 2 });
+  assertEquals([executors.idle, executors.ahead(0)], [[1, 2], []]);
+  executors.give(item("a"));
+  executors.end(1, { isShort: true, now: 10 });
+  assertEquals(executors.ahead(10), [1, 1, 1, 1]);
+  executors.give(item("b"));
+  executors.give(item("c"));
+  assertEquals(executors.ahead(10), [1, 1, 1]);
+  executors.end(1, { isShort: false, now: 20 });
+  assertEquals(executors.ahead(20), []);
+});
+
+Deno.test("behind a command that runs for long already nothing is put", () => {
+  const executors = new Executors<Item>({ count: 1 });
+  executors.give(item("a"));
+  executors.end(1, { isShort: true, now: 0 });
+  executors.give({ ...item("b"), startedAt: 0 });
+  assertEquals(executors.ahead(SHORT_MS - 1).length, 4);
+  assertEquals(executors.ahead(SHORT_MS), []);
+});
+
+Deno.test("what waits begins in its order, each at the end of the one before", () => {
+  const executors = new Executors<Item>({ count: 1 });
+  for (const name of ["a", "b", "c"]) executors.give(item(name));
+  assertEquals([names(executors.running), names(executors.inHand)], [["a"], ["a", "b", "c"]]);
+  const next = executors.end(1, { isShort: true, now: 7 });
+  assertEquals([next?.name, next?.startedAt, executors.idle], ["b", 7, []]);
+  executors.end(1, { isShort: true, now: 8 });
+  assertEquals(executors.end(1, { isShort: true, now: 9 }), undefined);
+  assertEquals(executors.idle, [1]);
+});
+
+Deno.test("what is taken back was given first: more may have been given meanwhile", () => {
+  const executors = new Executors<Item>({ count: 1 });
+  for (const name of ["runs", "b", "c"]) executors.give(item(name));
+  // The thread has been told to forget two, and is given another one before it answers.
+  executors.give(item("d"));
+  assertEquals(names(executors.takeBack(1, 2)), ["b", "c"]);
+  assertEquals(names(executors.inHand), ["runs", "d"]);
+  assertEquals(names(executors.takeBack(1, 0)), []);
+});
+
+Deno.test("no executor is given more than its limit, what it runs and what waits included", () => {
+  const executors = new Executors<Item>({ count: 1, limit: 4 });
+  executors.give(item("a"));
+  executors.end(1, { isShort: true, now: 0 });
+  assertEquals(executors.ahead(0), [1, 1]); // beside the one that it gets as an idle one
+  for (const name of ["b", "c", "d"]) executors.give(item(name));
+  for (let i = 0; i < 3; i++) executors.end(1, { isShort: true, now: 0 });
+  assertEquals([executors.idle, executors.ahead(0)], [[], []]);
+});
