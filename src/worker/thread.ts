@@ -80,6 +80,8 @@ class Execution {
       return this.#end({ kind: "not_started", error: whyNot(error, run.cwd) }, null, this.#ran());
     }
     running.set(executor, this);
+    // It may have stood still in the middle of starting it.
+    if (Date.now() > beginBy) this.#command.stop(0);
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
