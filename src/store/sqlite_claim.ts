@@ -74,9 +74,10 @@ function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[
   const waiting = open.filter(({ hasReady }) => hasReady).map(({ name, slots }) =>
     selectClaimable(sql, name, scope, Math.min(wanted, slots ?? wanted))
   );
-  if (scope.queues) return suitable(waiting.flat());
   if (waiting.length === 1) return suitable(waiting[0]!);
-  const chosen = suitable(takeTurns(waiting, wanted));
+  // Among several queues nothing is claimed ahead: the order of turns would suffer where it is given back.
+  if (scope.queues) return waiting.flat().slice(0, idle.length);
+  const chosen = takeTurns(waiting, idle.length);
   for (const { queue } of chosen) {
     sql(`
       insert into turns select ?, coalesce(max(served), 0) + 1 from turns where true

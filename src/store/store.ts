@@ -199,8 +199,9 @@ export interface Turn {
   started: readonly { lease: Lease; process: ProcessId }[];
   idle: readonly Slot[];
   /**
-   * Executors that will be idle in a moment. They get what is left over, up to the first job that has
-   * been tried before or may be tried only once: if this process dies, the attempt counts all the same.
+   * Executors that will be idle in a moment. They get what is left over where only one queue has jobs, up
+   * to the first job that has been tried before or may be tried only once: if this process dies, the
+   * attempt counts all the same.
    */
   ahead: readonly Slot[];
   scope: Scope;

@@ -207,7 +207,7 @@ export class Attempts implements RunnerEvents {
     const found = [];
     for (const running of this.#executors.running) {
       if (system.monotonic() < recordAt(running)) continue;
-      this.#runner.withdraw(running.executor); // this takes longer than was thought
+      this.#takeBack(running.executor); // this takes longer than was thought
       const process = processes.identify(running.pid!);
       if (process) found.push({ running, process });
       else running.pidRecorded = true; // it has ended, and is about to be settled
@@ -282,7 +282,7 @@ export class Attempts implements RunnerEvents {
   /** What waits is taken back; if it has started meanwhile, it is ended when that is known. */
   #end(running: Running, graceMs: number) {
     const { executor } = running;
-    if (this.#executors.waits(running)) this.#runner.withdraw(executor);
+    if (this.#executors.waits(running)) this.#takeBack(executor);
     else this.#runner.stop(executor, graceMs);
   }
 
@@ -305,7 +305,11 @@ export class Attempts implements RunnerEvents {
 
   /** Takes back what has not been started. */
   withdraw() {
-    for (const { executor } of this.#executors.running) this.#runner.withdraw(executor);
+    for (const { executor } of this.#executors.running) this.#takeBack(executor);
+  }
+
+  #takeBack(executor: number) {
+    if (this.#executors.clear(executor)) this.#runner.withdraw(executor);
   }
 
   /** Ends every command: TERM, and soon KILL. */

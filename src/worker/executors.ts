@@ -19,6 +19,8 @@ export class Executors<T extends InHand> {
   readonly #executed = new Map<number, number>();
   /** Those whose last command was short. */
   readonly #quick = new Set<number>();
+  /** Those from which what waits is being taken back: until that is done they are given no more. */
+  readonly #clearing = new Set<number>();
 
   /** Each of `count` executors ends after `limit` commands. */
   constructor({ count, limit = Infinity }: { count: number; limit?: number }) {
@@ -35,7 +37,8 @@ export class Executors<T extends InHand> {
   ahead(now: number): number[] {
     const quick = [...this.#quick].filter((executor) => {
       const running = this.#running.get(executor);
-      return !running || now - running.startedAt < SHORT_MS;
+      return !this.#clearing.has(executor) &&
+        (!running || now - running.startedAt < SHORT_MS);
     });
     const places = Array.from({ length: CLAIMED_AHEAD }, (_, place) => place);
     return places.flatMap((place) =>
@@ -85,12 +88,23 @@ export class Executors<T extends InHand> {
     if (next) {
       next.startedAt = now;
       this.#running.set(executor, next);
-    } else if (this.#mayRun(executor, 1)) this.#idle.push(executor);
+    } else {
+      this.#clearing.delete(executor);
+      if (this.#mayRun(executor, 1)) this.#idle.push(executor);
+    }
     return next;
   }
 
-  /** Takes back the first `count` of what waits: behind them may be what was given since. */
+  /** Begins to take back what waits. False if nothing does, or it has begun already. */
+  clear(executor: number): boolean {
+    if (this.#waitingOf(executor).length === 0 || this.#clearing.has(executor)) return false;
+    this.#clearing.add(executor);
+    return true;
+  }
+
+  /** Takes back the first `count` of what waits. */
   takeBack(executor: number, count: number): T[] {
+    this.#clearing.delete(executor);
     return this.#waitingOf(executor).splice(0, count);
   }
 

@@ -41,11 +41,25 @@ Deno.test("what waits begins in its order, each at the end of the one before", (
 Deno.test("what is taken back was given first: more may have been given meanwhile", () => {
   const executors = new Executors<Item>({ count: 1 });
   for (const name of ["runs", "b", "c"]) executors.give(item(name));
+  assertEquals([executors.clear(1), executors.clear(1)], [true, false]);
   // The thread has been told to forget two, and is given another one before it answers.
   executors.give(item("d"));
   assertEquals(names(executors.takeBack(1, 2)), ["b", "c"]);
   assertEquals(names(executors.inHand), ["runs", "d"]);
   assertEquals(names(executors.takeBack(1, 0)), []);
+});
+
+Deno.test("while something is taken back from an executor it is given nothing ahead", () => {
+  const executors = new Executors<Item>({ count: 1 });
+  executors.give(item("a"));
+  executors.end(1, { isShort: true, now: 0 });
+  executors.give(item("b"));
+  assertEquals(executors.clear(1), false);
+  executors.give(item("c"));
+  executors.clear(1);
+  assertEquals(executors.ahead(0), []);
+  executors.takeBack(1, 1);
+  assertEquals(executors.ahead(0).length, 4);
 });
 
 Deno.test("no executor is given more than its limit, what it runs and what waits included", () => {
