@@ -2,9 +2,9 @@
  * Two worker processes at full speed with pruning on, and what they take: memory, descriptors, zombies,
  * and the store's files. Fails if one of these grows. `deno task soak [--minutes N]`.
  */
-import { fromFileUrl, join } from "@std/path";
+import { median } from "./bench/line.ts";
+import { queuectl as commandLine, temporaryFolder } from "./bench/programs.ts";
 
-const MAIN = fromFileUrl(new URL("../main.ts", import.meta.url));
 const WORKERS = 2;
 const ROWS = 20;
 const SAMPLES_A_ROW = 3;
@@ -33,7 +33,7 @@ const COMMANDS: Record<string, unknown>[] = [
 
 const minutes = readMinutes();
 using folder = temporaryFolder();
-const store = join(folder.path, "queue.db");
+const store = folder.file("queue.db");
 await queuectl(["config", "set", "retention", "3s"]);
 const workers = Array.from(
   { length: WORKERS },
@@ -125,8 +125,9 @@ function judge(): boolean {
 }
 
 function start(args: string[], stdout: "null" | "piped"): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", MAIN, "--db", store, ...args],
+  const [program, ...words] = commandLine(store, ...args);
+  return new Deno.Command(program!, {
+    args: words,
     stdin: stdout === "null" ? "null" : "piped",
     stdout,
     stderr: "inherit",
@@ -147,19 +148,10 @@ function sum(numbers: number[]): number {
   return numbers.reduce((all, each) => all + each, 0);
 }
 
-function median(numbers: number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-}
-
 function readMinutes(): number {
   const at = Deno.args.indexOf("--minutes");
   const minutes = at < 0 ? 10 : Number(Deno.args[at + 1]);
   if (minutes > 0) return minutes;
   console.error(`Cannot read --minutes ${JSON.stringify(Deno.args[at + 1])}: expected a number`);
   Deno.exit(2);
-}
-
-function temporaryFolder() {
-  const path = Deno.makeTempDirSync({ prefix: "queuectl-soak-" });
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }

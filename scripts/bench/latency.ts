@@ -1,5 +1,5 @@
 import { openStore } from "../../src/store/open.ts";
-import { onceARound, quantile, type Section, type Size } from "./line.ts";
+import { onceARound, pause, quantile, type Section, type Size } from "./line.ts";
 import { queuectl, start, temporaryFolder } from "./programs.ts";
 import { completeJob } from "../../src/job_request.ts";
 import { settingsFrom } from "../../src/settings.ts";
@@ -33,7 +33,7 @@ async function startsAfter(samples: number): Promise<number[]> {
       const job = completeJob({ command: `: > ${mark}` }, settings, { folder: folder.path, now });
       await store.enqueue([job], { now, actor: "bench" });
       const enqueued = performance.timeOrigin + performance.now();
-      while ((await store.counts()).completed <= i) await pause();
+      while ((await store.counts()).completed <= i) await pause(10);
       took.push(Math.max(0, Deno.statSync(mark).mtime!.getTime() - enqueued));
     }
   } finally {
@@ -41,8 +41,4 @@ async function startsAfter(samples: number): Promise<number[]> {
     await worker.status;
   }
   return took.slice(1); // the first one waited for the worker process to start
-}
-
-function pause() {
-  return new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -56,3 +56,7 @@ export async function milliseconds(action: () => unknown): Promise<number> {
 export async function perSecond(count: number, action: () => unknown): Promise<number> {
   return count / (await milliseconds(action)) * 1000;
 }
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,5 +1,5 @@
 import { isInstalled, queuectl, run, start, temporaryFolder } from "./programs.ts";
-import { type Line, milliseconds, onceARound, type Section, type Size } from "./line.ts";
+import { type Line, milliseconds, onceARound, pause, type Section, type Size } from "./line.ts";
 
 const COMMANDS = ["--version", "status", "list", "enqueue true"];
 const WATCHED_MS = 5000;
@@ -97,8 +97,4 @@ async function systemCalls(jobs: number) {
   const writeLock = /F_SETLK.*F_WRLCK.*l_start=120, l_len=1\b/;
   const transactions = calls.filter((call) => writeLock.test(call)).length;
   return { syncs: syncs / jobs, transactions: transactions / jobs };
-}
-
-function pause(ms: number) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -47,7 +47,7 @@ interface Batch {
 export class Attempts implements RunnerEvents {
   readonly #world: World;
   readonly #runner: Runner;
-  readonly #options: { limit?: number; verbose?: boolean };
+  readonly #options: { verbose?: boolean };
   readonly #onReport: () => void;
   readonly #executors: Executors<Running>;
   #ended: EndedAttempt[] = [];
