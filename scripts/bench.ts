@@ -20,7 +20,7 @@ const rounds = Math.max(1, Number(valueOf("--rounds")) || (isCheck ? 3 : isQuick
 const only = valueOf("--only") ?? "";
 
 const size = isQuick ? QUICK : FULL;
-const sections = [drains(size), enqueues(size), latency(size), await growth(size), processes(size)];
+const sections = [drains(size), enqueues(size), latency(size), growth(size), processes(size)];
 const samples = new Map<string, number[]>();
 try {
   const all = sections.flatMap(({ lines }) => lines);

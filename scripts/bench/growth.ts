@@ -7,24 +7,30 @@ import { openStore } from "../../src/store/open.ts";
 import { type Store, WHOLE_STORE } from "../../src/store/store.ts";
 import { realSystem } from "../../src/system.ts";
 import { type Line, median, milliseconds, type Section, type Size } from "./line.ts";
-import { type Folder, temporaryFolder } from "./programs.ts";
+import { temporaryFolder } from "./programs.ts";
 
 const DAY_MS = 86_400_000;
 const EMPTY = "an empty store";
 
 /** What single operations cost in a store that has grown. */
-export async function growth({ rows, samples }: Size): Promise<Section> {
+export function growth({ rows, samples }: Size): Section {
   const folder = temporaryFolder();
-  const places: Record<string, Store> = {};
-  for (const [name, grow] of Object.entries(sizes(rows))) {
-    places[name] = await makeStore(folder, Object.keys(places).length, grow);
-  }
+  const places = sizes(rows);
+  const stores = new Map<string, Store>();
+  /** Made when it is first needed, because a large one takes a while. */
+  const storeOf = async (place: string) => {
+    const path = folder.file(`queue-${stores.size}.db`);
+    const store = stores.get(place) ?? await makeStore(path, places[place]!);
+    stores.set(place, store);
+    return store;
+  };
   const lines = Object.entries(OPERATIONS).flatMap(([operation, { act, atMost }]) =>
-    Object.entries(places).map(([place, store]): Line => ({
+    Object.keys(places).map((place): Line => ({
       what: `${operation}, ${place}`,
       unit: "µs",
       ...place !== EMPTY && { to: `${operation}, ${EMPTY}`, atMost },
       async measure() {
+        const store = await storeOf(place);
         const took: number[] = [];
         for (let i = 0; i < samples; i++) took.push(await act(store));
         return median(took) * 1000;
@@ -34,15 +40,17 @@ export async function growth({ rows, samples }: Size): Promise<Section> {
   return {
     lines,
     [Symbol.dispose]() {
-      for (const store of Object.values(places)) store[Symbol.dispose]();
+      for (const store of stores.values()) store[Symbol.dispose]();
       folder[Symbol.dispose]();
     },
   };
 }
 
 type Columns = Record<string, string | number>;
+/** The rows that are in a store before anything is measured. */
+type Filling = { count: number; columns: Columns };
 
-function sizes(rows: number): Record<string, { count: number; columns: Columns } | null> {
+function sizes(rows: number): Record<string, Filling> {
   const now = Date.now();
   const before = { created_at: now - DAY_MS, updated_at: now - DAY_MS };
   const finished = {
@@ -52,7 +60,7 @@ function sizes(rows: number): Record<string, { count: number; columns: Columns }
   const pending = { ...before, state: "'pending'", run_at: now - DAY_MS, ready: 1 };
   const later = { ...before, state: "'pending'", run_at: now + DAY_MS, ready: 0, priority: 1000 };
   return {
-    [EMPTY]: null,
+    [EMPTY]: { count: 0, columns: finished },
     [`${rows / 100} finished`]: { count: rows / 100, columns: finished },
     [`${rows} finished`]: { count: rows, columns: finished },
     [`${rows} pending`]: { count: rows, columns: pending },
@@ -60,20 +68,15 @@ function sizes(rows: number): Record<string, { count: number; columns: Columns }
   };
 }
 
-async function makeStore(
-  folder: Folder,
-  number: number,
-  grow: { count: number; columns: Columns } | null,
-): Promise<Store> {
-  const path = folder.file(`queue-${number}.db`);
+async function makeStore(path: string, filling: Filling): Promise<Store> {
   const store = await openStore(path);
   await store.register(WORKER, Date.now());
-  if (grow) fill(path, grow);
+  if (filling.count > 0) fill(path, filling);
   return store;
 }
 
 /** By a query, because a million jobs one by one would take longer than everything that is measured. */
-function fill(path: string, { count, columns }: { count: number; columns: Columns }) {
+function fill(path: string, { count, columns }: Filling) {
   const row: Columns = {
     ...{ command: "'true'", queue: "'default'", priority: 0, max_retries: 3 },
     ...{

@@ -7,8 +7,8 @@
 /** `wake`: there may be work. `news`: something was written that people may be waiting for. */
 export type BellName = "wake" | "news";
 
-/** Nobody who has just begun to listen is missed for longer than this. */
-const LOOK_AGAIN_MS = 1000;
+/** An error costs more than a ring: after one the bell is silent for this long. */
+const SILENT_MS = 1000;
 
 /** A bell to be rung. It is a hint: where it cannot be given, those who wait look by themselves in time. */
 export class Bell {
@@ -22,12 +22,20 @@ export class Bell {
   ring() {
     const now = Date.now();
     if (now < this.#silentUntil) return;
-    const time = new Date(now);
+    try {
+      this.#touch(new Date(now));
+    } catch {
+      this.#silentUntil = now + SILENT_MS;
+    }
+  }
+
+  #touch(time: Date) {
     try {
       Deno.utimeSync(this.#path, time, time);
-    } catch {
-      // Nobody has listened yet, and an error costs more than a ring.
-      this.#silentUntil = now + LOOK_AGAIN_MS;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // Nobody has listened yet. It is made here too, so that whoever listens next is heard at once.
+      makeFile(this.#path);
     }
   }
 }
@@ -42,7 +50,7 @@ export function listenForBell(
   try {
     Deno.statSync(storePath); // beside a store that is not there, nothing is made
     const path = bellPath(storePath, name);
-    Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
+    makeFile(path);
     watcher = Deno.watchFs(path);
   } catch {
     // It must not be written there, or the system has no more watches to give.
@@ -52,6 +60,10 @@ export function listenForBell(
     for await (const { kind } of watcher) if (kind !== "access") onRing();
   })();
   return { [Symbol.dispose]: () => watcher.close() };
+}
+
+function makeFile(path: string) {
+  Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
 }
 
 function bellPath(storePath: string, name: BellName): string {

@@ -4,10 +4,12 @@ import { Cli, waitUntil } from "../helpers/cli.ts";
 const UNTIL_GO = "until [ -e go ]; do sleep 0.02; done";
 const ONE_AFTER_ANOTHER = 4;
 
-/** Whether the first command that waits for news of the store has begun to do so. */
-function listens(cli: Cli): boolean {
-  const folder = cli.path("store");
-  return [...Deno.readDirSync(folder)].some(({ name }) => name.endsWith("-news"));
+/** Whether a process watches for changes of any file. */
+function watches(pid: number): boolean {
+  const folder = `/proc/${pid}/fdinfo`;
+  return [...Deno.readDirSync(folder)].some(({ name }) =>
+    /^inotify wd/m.test(Deno.readTextFileSync(`${folder}/${name}`))
+  );
 }
 
 Deno.test("wait returns the highest exit code of several jobs, and says how each one ended", async () => {
@@ -56,7 +58,7 @@ Deno.test("wait --all waits for every job that has not ended, and does not count
   await cli.startWorker();
   await cli.linesOnce("started", 1);
   const wait = cli.spawn(["wait", "--all"]);
-  await waitUntil(() => listens(cli), "it to know the jobs and to wait");
+  await waitUntil(() => watches(wait.pid), "it to know the jobs and to wait");
   cli.write("go");
   const { code, stdout } = await wait.result;
   assertEquals([code, stdout.trim().split("\n").sort()], [
