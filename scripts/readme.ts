@@ -2,8 +2,8 @@
  * Writes those parts of the README that follow from declarations: the commands with their options and
  * the settings. A test fails where the README is behind. `deno task readme`.
  */
-import type { Command } from "@cliffy/command";
 import { fromFileUrl } from "@std/path";
+import type { AnyCommand } from "../src/cli/app.ts";
 import { program } from "../src/cli/program.ts";
 import { table } from "../src/cli/format/table.ts";
 import { painter } from "../src/cli/format/text.ts";
@@ -13,9 +13,6 @@ import { SETTING_NAMES, SETTINGS, writeSetting } from "../src/settings.ts";
 import { realSystem } from "../src/system.ts";
 
 const README = fromFileUrl(new URL("../README.md", import.meta.url));
-
-// deno-lint-ignore no-explicit-any -- any command can be described
-type AnyCommand = Command<any>;
 
 /** The README's text with its generated parts as they should be now. */
 export async function upToDate(readme: string): Promise<string> {

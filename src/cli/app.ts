@@ -1,3 +1,4 @@
+import type { Command } from "@cliffy/command";
 import { dirname, fromFileUrl, join, resolve } from "@std/path";
 import { badRequest } from "../errors.ts";
 import { openStore, openStoreIfAny } from "../store/open.ts";
@@ -8,6 +9,10 @@ import { type Terminal } from "./terminal.ts";
 
 /** The options that every command has. */
 export type GlobalOptions = { db?: string; json?: true; color: boolean };
+
+/** A command whose arguments and options are not known to whoever looks at it. */
+// deno-lint-ignore no-explicit-any -- they are different ones for each command
+export type AnyCommand = Command<any>;
 
 /** What a command is given of the world. */
 export interface App {

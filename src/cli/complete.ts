@@ -1,4 +1,3 @@
-import type { Command } from "@cliffy/command";
 import {
   IF_EXISTS,
   JOB_STATES,
@@ -8,12 +7,11 @@ import {
 } from "../job.ts";
 import { MISSED_POLICIES } from "../schedule.ts";
 import { SETTING_NAMES, SETTINGS } from "../settings.ts";
+import type { AnyCommand } from "./app.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
-// deno-lint-ignore no-explicit-any -- any command can be completed
-type AnyCommand = Command<any>;
 type Option = ReturnType<AnyCommand["getOptions"]>[number];
 
 /** A word that can stand at the cursor, and what it means. */

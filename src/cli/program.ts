@@ -1,70 +1,26 @@
 import { Command, ValidationError } from "@cliffy/command";
 import { BAD_REQUEST, OPERATION_FAILED, UserError } from "../errors.ts";
-import type { App } from "./app.ts";
+import type { AnyCommand, App } from "./app.ts";
 import { printable } from "./format/text.ts";
 
 export const VERSION = "0.1.0";
+const VERSION_FLAGS = ["--version", "-V"];
 
 /** An error is one line, and no longer than this. */
 const LONGEST_ERROR = 500;
 
-// deno-lint-ignore no-explicit-any -- each command has options of its own
-type AnyCommand = Command<any>;
-
-// By a name that is put together here: the runtime reads whatever a plain import names before it starts,
-// and a command needs half of all files.
-function load<M>(name: string): Promise<M> {
-  return import(new URL(`./commands/${name}.ts`, import.meta.url).href);
-}
-
-/** The commands in the order of the help; each is loaded when it is needed. */
-const COMMANDS: Record<string, (app: App, root: AnyCommand) => Promise<AnyCommand>> = {
-  enqueue: async (app) =>
-    (await load<typeof import("./commands/enqueue.ts")>("enqueue")).enqueueCommand(app),
-  run: async (app) => (await load<typeof import("./commands/run.ts")>("run")).runCommand(app),
-  worker: async (app) =>
-    (await load<typeof import("./commands/worker.ts")>("worker")).workerCommand(app),
-  status: async (app) =>
-    (await load<typeof import("./commands/status.ts")>("status")).statusCommand(app),
-  list: async (app) => (await load<typeof import("./commands/list.ts")>("list")).listCommand(app),
-  show: async (app) => (await load<typeof import("./commands/show.ts")>("show")).showCommand(app),
-  logs: async (app) => (await load<typeof import("./commands/logs.ts")>("logs")).logsCommand(app),
-  wait: async (app) => (await load<typeof import("./commands/wait.ts")>("wait")).waitCommand(app),
-  cancel: async (app) =>
-    (await load<typeof import("./commands/cancel.ts")>("cancel")).cancelCommand(app),
-  retry: async (app) =>
-    (await load<typeof import("./commands/retry.ts")>("retry")).retryCommand(app),
-  delete: async (app) =>
-    (await load<typeof import("./commands/delete.ts")>("delete")).deleteCommand(app),
-  prune: async (app) =>
-    (await load<typeof import("./commands/prune.ts")>("prune")).pruneCommand(app),
-  dlq: async (app) => (await load<typeof import("./commands/dlq.ts")>("dlq")).dlqCommand(app),
-  queue: async (app) =>
-    (await load<typeof import("./commands/queue.ts")>("queue")).queueCommand(app),
-  schedule: async (app) =>
-    (await load<typeof import("./commands/schedule.ts")>("schedule")).scheduleCommand(app),
-  events: async (app) =>
-    (await load<typeof import("./commands/events.ts")>("events")).eventsCommand(app),
-  config: async (app) =>
-    (await load<typeof import("./commands/config.ts")>("config")).configCommand(app),
-  doctor: async (app) =>
-    (await load<typeof import("./commands/doctor.ts")>("doctor")).doctorCommand(app),
-  backup: async (app) =>
-    (await load<typeof import("./commands/backup.ts")>("backup")).backupCommand(app),
-  completions: async (app) =>
-    (await load<typeof import("./commands/completions.ts")>("completions")).completionsCommand(app),
-  complete: async (app, root) =>
-    (await load<typeof import("./commands/completions.ts")>("completions"))
-      .completeCommand(app, () => root),
-  help: async (_app, root) =>
-    (await load<typeof import("./commands/help.ts")>("help")).helpCommand(() => root),
-};
+/** In the order of the help. Each is loaded from the file with its name when it is needed. */
+const COMMANDS = [
+  ...["enqueue", "run", "worker", "status", "list", "show", "logs", "wait", "cancel", "retry"],
+  ...["delete", "prune", "dlq", "queue", "schedule", "events", "config", "doctor", "backup"],
+  ...["completions", "complete", "help"],
+];
 /** These show or complete all the others. */
 const NEED_ALL = ["complete", "help"];
 
-/** The tree of commands; if `word` is the name of one, of that one alone. */
-export async function program(app: App, word?: string) {
-  const root = new Command()
+/** The tree of commands, with all of them or only some. */
+export async function program(app: App, names = COMMANDS): Promise<AnyCommand> {
+  const root: AnyCommand = new Command()
     .name("queuectl")
     .version(VERSION)
     .description("Run shell commands in the background, and be able to rely on it.")
@@ -75,17 +31,28 @@ export async function program(app: App, word?: string) {
       this.showHelp();
     })
     .noExit();
-  const alone = word !== undefined && Object.hasOwn(COMMANDS, word) && !NEED_ALL.includes(word);
-  const names = alone ? [word] : Object.keys(COMMANDS);
-  for (const name of names) root.command(name, await COMMANDS[name]!(app, root)).reset();
+  for (const name of names) root.command(name, await load(name, app, () => root)).reset();
   return root;
+}
+
+// By a name that is put together here: the runtime reads whatever a plain import names before it starts,
+// and a command needs half of all files.
+async function load(name: string, app: App, root: () => AnyCommand): Promise<AnyCommand> {
+  const module = await import(new URL(`./commands/${name}.ts`, import.meta.url).href);
+  return module[`${name}Command`](app, root);
+}
+
+/** The commands that a command line is about: all of them where help may be wanted. */
+function neededFor(args: readonly string[], word: string | undefined): string[] {
+  if (word === undefined) return args.some((arg) => VERSION_FLAGS.includes(arg)) ? [] : COMMANDS;
+  return COMMANDS.includes(word) && !NEED_ALL.includes(word) ? [word] : COMMANDS;
 }
 
 /** Carries out a command line and returns the exit code. */
 export async function runProgram(args: readonly string[], app: App): Promise<number> {
   try {
     const at = commandIndex(args);
-    const root = await program(app, args[at]);
+    const root = await program(app, neededFor(args, args[at]));
     await root.parse(valuesBehindDashes(args, at));
     return app.exitCode;
   } catch (error) {

@@ -7,6 +7,7 @@ import {
   type Names,
   unquoted,
 } from "../../src/cli/complete.ts";
+import type { AnyCommand } from "../../src/cli/app.ts";
 import { program } from "../../src/cli/program.ts";
 import { realTerminal } from "../../src/cli/terminal.ts";
 import { JOB_STATES } from "../../src/job.ts";
@@ -208,8 +209,7 @@ Deno.test("every command that takes arguments says what they are", async () => {
     env: () => undefined,
     exitCode: 0,
   });
-  // deno-lint-ignore no-explicit-any -- any command can be completed
-  const pathsWithArguments = (command: Command<any>, path: string[]): string[] => [
+  const pathsWithArguments = (command: AnyCommand, path: string[]): string[] => [
     ...(command.getArguments().length > 0 ? [path.join(" ")] : []),
     ...command.getCommands().flatMap((child) =>
       pathsWithArguments(child, [...path, child.getName()])

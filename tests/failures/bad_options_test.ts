@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Command } from "@cliffy/command";
-import type { App } from "../../src/cli/app.ts";
+import type { AnyCommand, App } from "../../src/cli/app.ts";
 import { program, runProgram } from "../../src/cli/program.ts";
 import { realSystem } from "../../src/system.ts";
 import { Cli } from "../helpers/cli.ts";
@@ -73,9 +72,6 @@ function wordsFor(path: string, option?: string): string[] {
   if (option === "--cron") return words.filter((word) => word !== "--cron" && word !== "@daily");
   return option === "--command" ? words.filter((word) => word !== "true") : words;
 }
-
-// deno-lint-ignore no-explicit-any -- each command has options of its own
-type AnyCommand = Command<any>;
 
 /** Every command that people are told of, by the words that it is called with. */
 function* commandsBelow(command: AnyCommand, path: string[] = []): Generator<[string, AnyCommand]> {

@@ -1,12 +1,9 @@
 import { Command } from "@cliffy/command";
 import { badRequest, quote } from "../../errors.ts";
-import type { GlobalOptions } from "../app.ts";
+import type { AnyCommand, App, GlobalOptions } from "../app.ts";
 
 /** `help [COMMAND…]` for commands at every level; Cliffy's own knows one level. */
-export function helpCommand(
-  // deno-lint-ignore no-explicit-any -- any command has help
-  root: () => Command<any>,
-) {
+export function helpCommand(_app: App, root: () => AnyCommand) {
   return new Command<GlobalOptions>()
     .description("Show the help of a command.")
     .arguments("[command...:string]")
