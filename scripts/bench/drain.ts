@@ -1,5 +1,6 @@
+import { Database } from "@db/sqlite";
 import { findShell } from "../../src/worker/shell.ts";
-import { type Line, perSecond, type Section, type Size } from "./line.ts";
+import { type Line, onceARound, perSecond, type Section, type Size } from "./line.ts";
 import { isInstalled, queuectl, run, temporaryFolder } from "./programs.ts";
 
 const WORKERS = [1, 2, 4, 8];
@@ -7,16 +8,18 @@ const SLEEP_MS = 50;
 
 /** Drains of jobs that do nothing, wait, or print, beside the limit and beside other tools. */
 export function drains({ jobs }: Size): Section {
-  const folder = temporaryFolder();
-  const store = folder.file("queue.db");
-
-  /** The whole life of a worker process, start and end included. */
+  /** From the first start to the last end: what starting the worker process takes is a line of its own. */
   const drain = async (command: string, count: number, workers: number) => {
+    using place = temporaryFolder();
+    const store = place.file("queue.db");
     const line = `${JSON.stringify({ command })}\n`;
     await run(queuectl(store, "enqueue", "@-"), { input: line.repeat(count) });
     const words = ["worker", "start", "--quiet", "--drain", "--count", String(workers)];
-    return await perSecond(count, () => run(queuectl(store, ...words)));
+    await run(queuectl(store, ...words));
+    const { tookMs, inJobsMs } = timesOf(store);
+    return { perSecond: count / tookMs * 1000, busyPercent: inJobsMs / tookMs / workers * 100 };
   };
+  const rate = async (...what: Parameters<typeof drain>) => (await drain(...what)).perSecond;
 
   const lines: Line[] = WORKERS.flatMap((workers) => [
     {
@@ -29,7 +32,7 @@ export function drains({ jobs }: Size): Section {
       unit: "/s",
       to: `bare loop of true, ${workers} at a time`,
       ...workers === 4 && { atLeast: 0.4 },
-      measure: () => drain("true", jobs, workers),
+      measure: () => rate("true", jobs, workers),
     },
   ]);
 
@@ -43,11 +46,12 @@ export function drains({ jobs }: Size): Section {
     what: "drain of 1 MB of output, 4 at a time",
     unit: "/s",
     to: "bare loop of 1 MB of output, 4 at a time",
-    measure: () => drain(megabyte, few, 4),
+    measure: () => rate(megabyte, few, 4),
   });
 
   const sleeps = Math.ceil(jobs / 4);
   const sleep = `sleep ${SLEEP_MS / 1000}`;
+  const drainSleeps = onceARound(() => drain(sleep, sleeps, 4));
   lines.push({
     what: `bare loop of ${SLEEP_MS} ms, 4 at a time`,
     unit: "/s",
@@ -57,7 +61,11 @@ export function drains({ jobs }: Size): Section {
     unit: "/s",
     to: `bare loop of ${SLEEP_MS} ms, 4 at a time`,
     atLeast: 0.5,
-    measure: () => drain(sleep, sleeps, 4),
+    measure: async (round) => (await drainSleeps(round)).perSecond,
+  }, {
+    what: `time of 4 executors spent in jobs of ${SLEEP_MS} ms`,
+    unit: "%",
+    measure: async (round) => (await drainSleeps(round)).busyPercent,
   });
 
   for (const [name, { program, execute }] of Object.entries(PEERS)) {
@@ -76,7 +84,20 @@ export function drains({ jobs }: Size): Section {
       },
     });
   }
-  return { lines, [Symbol.dispose]: () => folder[Symbol.dispose]() };
+  return { lines, [Symbol.dispose]() {} };
+}
+
+/** From the first start to the last end, and what the jobs have taken altogether. */
+function timesOf(store: string): { tookMs: number; inJobsMs: number } {
+  const db = new Database(store, { int64: true, create: false });
+  try {
+    return db.prepare(`
+      select max(finished_at) - min(started_at) as tookMs, sum(finished_at - started_at) as inJobsMs
+      from attempts
+    `).get<{ tookMs: number; inJobsMs: number }>()!;
+  } finally {
+    db.close();
+  }
 }
 
 /** What people use instead, four commands at a time where they can. */

@@ -3,16 +3,11 @@ import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
 import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
 import { endEvent } from "./events.ts";
-import { Executors, SHORT_MS } from "./executors.ts";
+import { AHEAD_MS, Executors } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
-/**
- * A process id is written down once its command has run for so long; most have ended by then. What waits
- * behind this one is given back at the same time.
- */
-const RECORD_PROCESS_MS = 50;
 const GIVEN_BACK = { kind: "interrupted", reason: "It was given back before it began" } as const;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
@@ -159,10 +154,7 @@ export class Attempts implements RunnerEvents {
     if (printed) this.#output.push({ running, printed, last: true });
     this.#putAway(running, end, ran);
     const now = this.#world.system.monotonic();
-    const next = this.#executors.end(executor, {
-      isShort: ran !== null && ran.tookMs < SHORT_MS,
-      now,
-    });
+    const next = this.#executors.end(executor, { tookMs: ran?.tookMs ?? Infinity, now });
     // Its thread has started it by itself, whatever has become of it meanwhile.
     if (next && (next.lost !== null || this.#isEnding)) this.#end(next, FORCED_GRACE_MS);
     else if (next && next.cancelGraceMs !== null) this.#end(next, next.cancelGraceMs);
@@ -331,6 +323,7 @@ export class Attempts implements RunnerEvents {
   }
 }
 
+// Most commands have ended by then. What waits behind this one is given back at the same time.
 function recordAt({ pid, pidRecorded, startedAt }: Running): number {
-  return pid === null || pidRecorded ? Infinity : startedAt + RECORD_PROCESS_MS;
+  return pid === null || pidRecorded ? Infinity : startedAt + AHEAD_MS;
 }

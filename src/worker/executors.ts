@@ -1,7 +1,7 @@
-/** An executor whose last command took no longer is given its next ones before it is idle. */
-export const SHORT_MS = 25;
-/** So many of them: they have begun before anybody would have missed them. */
-const CLAIMED_AHEAD = 4;
+/** An executor is given so much ahead as it will have begun within this time, if all take as long as its last. */
+export const AHEAD_MS = 100;
+/** The end of the last one of so many is known before an executor could be idle. */
+const MOST_AHEAD = 4;
 
 interface InHand {
   executor: number;
@@ -17,8 +17,8 @@ export class Executors<T extends InHand> {
   readonly #waiting = new Map<number, T[]>();
   /** How many commands of each have ended. */
   readonly #executed = new Map<number, number>();
-  /** Those whose last command was short. */
-  readonly #quick = new Set<number>();
+  /** How many commands may wait for each: the shorter its last one, the more. */
+  readonly #depths = new Map<number, number>();
   /** Those from which what waits is being taken back: until that is done they are given no more. */
   readonly #clearing = new Set<number>();
 
@@ -35,16 +35,16 @@ export class Executors<T extends InHand> {
 
   /** Those that can be given something ahead, each as often as it can take one, by turns. */
   ahead(now: number): number[] {
-    const quick = [...this.#quick].filter((executor) => {
+    const open = [...this.#depths].filter(([executor]) => {
       const running = this.#running.get(executor);
-      return !this.#clearing.has(executor) &&
-        (!running || now - running.startedAt < SHORT_MS);
+      return !this.#clearing.has(executor) && (!running || now - running.startedAt < AHEAD_MS);
     });
-    const places = Array.from({ length: CLAIMED_AHEAD }, (_, place) => place);
+    const places = Array.from({ length: MOST_AHEAD }, (_, place) => place);
     return places.flatMap((place) =>
-      quick.filter((executor) =>
-        this.#waitingOf(executor).length <= place && this.#mayRun(executor, place + 2)
-      )
+      open.filter(([executor, depth]) =>
+        place < depth && this.#waitingOf(executor).length <= place &&
+        this.#mayRun(executor, place + 2)
+      ).map(([executor]) => executor)
     );
   }
 
@@ -78,12 +78,11 @@ export class Executors<T extends InHand> {
     this.#running.set(item.executor, item);
   }
 
-  /** What an executor ran has ended. Returns what it runs now, at `now`, if something waited. */
-  end(executor: number, { isShort, now }: { isShort: boolean; now: number }): T | undefined {
+  /** What an executor ran has ended after `tookMs`. Returns what it runs now, at `now`, if something waited. */
+  end(executor: number, { tookMs, now }: { tookMs: number; now: number }): T | undefined {
     this.#running.delete(executor);
     this.#executed.set(executor, (this.#executed.get(executor) ?? 0) + 1);
-    if (isShort) this.#quick.add(executor);
-    else this.#quick.delete(executor);
+    this.#depths.set(executor, Math.min(MOST_AHEAD, Math.floor(AHEAD_MS / tookMs)));
     const next = this.#waitingOf(executor).shift();
     if (next) {
       next.startedAt = now;

@@ -1,40 +1,50 @@
 import { assertEquals } from "@std/assert";
-import { Executors, SHORT_MS } from "../../src/worker/executors.ts";
+import { AHEAD_MS, Executors } from "../../src/worker/executors.ts";
 
 const item = (name: string, executor = 1) => ({ name, executor, startedAt: 0 });
 type Item = ReturnType<typeof item>;
 const names = (items: readonly Item[]) => items.map(({ name }) => name);
 
-Deno.test("only an executor whose last command was short is given more ahead, four at most", () => {
+const DEPTHS = [[0, 4], [25, 4], [26, 3], [50, 2], [51, 1], [100, 1], [101, 0], [Infinity, 0]];
+
+for (const [tookMs, depth] of DEPTHS as [number, number][]) {
+  Deno.test(`an executor whose last command took ${tookMs} ms is given ${depth} ahead`, () => {
+    const executors = new Executors<Item>({ count: 2 });
+    executors.give(item("a"));
+    executors.end(1, { tookMs, now: 0 });
+    assertEquals(executors.ahead(0), Array(depth).fill(1));
+  });
+}
+
+Deno.test("what waits already counts, and an executor that has run nothing is given nothing ahead", () => {
   const executors = new Executors<Item>({ count: 2 });
   assertEquals([executors.idle, executors.ahead(0)], [[1, 2], []]);
   executors.give(item("a"));
-  executors.end(1, { isShort: true, now: 10 });
-  assertEquals(executors.ahead(10), [1, 1, 1, 1]);
+  executors.end(1, { tookMs: 5, now: 10 });
   executors.give(item("b"));
   executors.give(item("c"));
   assertEquals(executors.ahead(10), [1, 1, 1]);
-  executors.end(1, { isShort: false, now: 20 });
+  executors.end(1, { tookMs: 1000, now: 20 });
   assertEquals(executors.ahead(20), []);
 });
 
 Deno.test("behind a command that runs for long already nothing is put", () => {
   const executors = new Executors<Item>({ count: 1 });
   executors.give(item("a"));
-  executors.end(1, { isShort: true, now: 0 });
+  executors.end(1, { tookMs: 5, now: 0 });
   executors.give({ ...item("b"), startedAt: 0 });
-  assertEquals(executors.ahead(SHORT_MS - 1).length, 4);
-  assertEquals(executors.ahead(SHORT_MS), []);
+  assertEquals(executors.ahead(AHEAD_MS - 1).length, 4);
+  assertEquals(executors.ahead(AHEAD_MS), []);
 });
 
 Deno.test("what waits begins in its order, each at the end of the one before", () => {
   const executors = new Executors<Item>({ count: 1 });
   for (const name of ["a", "b", "c"]) executors.give(item(name));
   assertEquals([names(executors.running), names(executors.inHand)], [["a"], ["a", "b", "c"]]);
-  const next = executors.end(1, { isShort: true, now: 7 });
+  const next = executors.end(1, { tookMs: 5, now: 7 });
   assertEquals([next?.name, next?.startedAt, executors.idle], ["b", 7, []]);
-  executors.end(1, { isShort: true, now: 8 });
-  assertEquals(executors.end(1, { isShort: true, now: 9 }), undefined);
+  executors.end(1, { tookMs: 5, now: 8 });
+  assertEquals(executors.end(1, { tookMs: 5, now: 9 }), undefined);
   assertEquals(executors.idle, [1]);
 });
 
@@ -52,7 +62,7 @@ Deno.test("what is taken back was given first: more may have been given meanwhil
 Deno.test("while something is taken back from an executor it is given nothing ahead", () => {
   const executors = new Executors<Item>({ count: 1 });
   executors.give(item("a"));
-  executors.end(1, { isShort: true, now: 0 });
+  executors.end(1, { tookMs: 5, now: 0 });
   executors.give(item("b"));
   assertEquals(executors.clear(1), false);
   executors.give(item("c"));
@@ -65,9 +75,9 @@ Deno.test("while something is taken back from an executor it is given nothing ah
 Deno.test("no executor is given more than its limit, what it runs and what waits included", () => {
   const executors = new Executors<Item>({ count: 1, limit: 4 });
   executors.give(item("a"));
-  executors.end(1, { isShort: true, now: 0 });
+  executors.end(1, { tookMs: 5, now: 0 });
   assertEquals(executors.ahead(0), [1, 1]); // beside the one that it gets as an idle one
   for (const name of ["b", "c", "d"]) executors.give(item(name));
-  for (let i = 0; i < 3; i++) executors.end(1, { isShort: true, now: 0 });
+  for (let i = 0; i < 3; i++) executors.end(1, { tookMs: 5, now: 0 });
   assertEquals([executors.idle, executors.ahead(0)], [[], []]);
 });
