@@ -44,6 +44,14 @@ export async function run(
   if (code !== 0) throw new Error(`${words.join(" ")} ended with exit code ${code}`);
 }
 
+/** Runs a program to its end and returns what it printed. Throws if it fails. */
+export async function output([program, ...args]: string[]): Promise<string> {
+  const command = new Deno.Command(program!, { args, stdin: "null", stderr: "inherit" });
+  const { code, stdout } = await command.output();
+  if (code !== 0) throw new Error(`${program} ended with exit code ${code}`);
+  return new TextDecoder().decode(stdout);
+}
+
 /** Whether a program can be found. */
 export function isInstalled(program: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {

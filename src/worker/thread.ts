@@ -23,6 +23,7 @@ self.onmessage = ({ data: orders }: MessageEvent<Order[]>) => {
 function obey(order: Order) {
   switch (order.type) {
     case "run":
+      moreIsToCome = false;
       if (running.has(order.executor)) waitingOf(order.executor).push(order);
       else new Execution(order).start();
       break;
@@ -98,8 +99,8 @@ class Execution {
     const executor = this.#executor;
     running.delete(executor);
     const next = waitingOf(executor).shift();
-    // As long as there is something behind the next one too, the executor lacks nothing.
-    const mayWait = waitingOf(executor).length > 0;
+    // As long as there is something behind the next one too, or on its way, the executor lacks nothing.
+    const mayWait = next !== undefined && (waitingOf(executor).length > 0 || moreIsToCome);
     reportEnd({ type: "ended", executor, end, printed, ran }, mayWait);
     if (next) new Execution(next).start();
   }
@@ -156,6 +157,8 @@ function saySoon() {
 }
 
 const unsent: Report[] = [];
+/** Whether ends were reported, and no command has come since. */
+let moreIsToCome = false;
 let sending: ReturnType<typeof setTimeout> | undefined;
 
 function report(report: Report) {
@@ -173,6 +176,7 @@ function send() {
   clearTimeout(sending);
   sending = undefined;
   const reports = unsent.splice(0);
+  moreIsToCome ||= reports.some(({ type }) => type === "ended");
   self.postMessage(
     reports,
     reports.flatMap((each) => "printed" in each ? buffersOf(each.printed) : []),
