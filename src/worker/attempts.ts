@@ -94,7 +94,8 @@ export class Attempts implements RunnerEvents {
     return new Set(inHand.map(({ lease }) => lease.token));
   }
 
-  start({ lease, job, executor }: Claim, settings: Settings) {
+  /** Has the job executed that was claimed at `claimedAt`, epoch milliseconds. */
+  start({ lease, job, executor }: Claim, settings: Settings, claimedAt: number) {
     const { system, report } = this.#world;
     const startedAt = system.monotonic();
     const state = { startedAt, pid: null, pidRecorded: false, lost: null, cancelGraceMs: null };
@@ -123,8 +124,9 @@ export class Attempts implements RunnerEvents {
       killGraceMs: settings.kill_grace,
       outputLimit: settings.output_limit,
     };
-    // Leases are renewed when a third of them is over, so two thirds were left at the claim.
-    this.#runner.run(executor, run, settings.lease / 3);
+    // Leases are renewed when a third of them is over, so two thirds were left at the claim. That is where
+    // it counts from: this process may have stood still since.
+    this.#runner.run(executor, run, { from: claimedAt, by: claimedAt + settings.lease / 3 });
   }
 
   // --- What the runner reports
@@ -323,7 +325,8 @@ export class Attempts implements RunnerEvents {
   }
 }
 
-// Most commands have ended by then. What waits behind this one is given back at the same time.
+// Most commands have ended by then, and until then a dead worker's are found by their mark. What waits behind
+// this one is given back at the same time.
 function recordAt({ pid, pidRecorded, startedAt }: Running): number {
   return pid === null || pidRecorded ? Infinity : startedAt + AHEAD_MS;
 }

@@ -1,6 +1,6 @@
 /** An executor is given so much ahead as it will have begun within this time, if all take as long as its last. */
 export const AHEAD_MS = 100;
-/** The end of the last one of so many is known before an executor could be idle. */
+/** No more than so many: what they are claimed for is that the executor need not wait for the next turn. */
 const MOST_AHEAD = 4;
 
 interface InHand {

@@ -1,6 +1,6 @@
 import { findShell } from "./shell.ts";
 import { signalGroup } from "./processes.ts";
-import type { End, Order, Printed, Ran, Report, Run, Shell } from "./protocol.ts";
+import type { BeginTime, End, Order, Printed, Ran, Report, Run, Shell } from "./protocol.ts";
 
 /** What else there is to be said of an end. */
 export interface Ending {
@@ -24,10 +24,10 @@ export interface RunnerEvents {
 /** Executes commands, one at a time for each executor. */
 export interface Runner {
   /**
-   * Starts the command, after those that the executor was given before. What has not begun within
-   * `beginWithinMs`, by the clock on the wall, does not begin: it ends as interrupted.
+   * Starts the command, after those that the executor was given before. What has not begun in time does
+   * not begin: it ends as interrupted.
    */
-  run(executor: number, run: Run, beginWithinMs: number): void;
+  run(executor: number, run: Run, begin: BeginTime): void;
   /** Takes back the commands that wait, but for what has been started meanwhile. */
   withdraw(executor: number): void;
   /** Ends the command: TERM, after `graceMs` KILL. */
@@ -73,15 +73,13 @@ export class Pool implements Runner {
     this.#threads = Array.from({ length: threads }, () => this.#newThread());
   }
 
-  run(executor: number, run: Run, beginWithinMs: number) {
+  run(executor: number, run: Run, begin: BeginTime) {
     const slot = executor % this.#threads.length;
     const thread = this.#threads[slot] ??= this.#newThread();
     const number = ++this.#runs;
     if (thread.running.has(executor)) waitingOf(thread, executor).push(number);
     else thread.running.set(executor, { number, pid: null });
-    const at = Date.now();
-    const time = { at, beginBy: at + beginWithinMs };
-    order(thread, { type: "run", executor, number, run, shell: this.#shell, ...time });
+    order(thread, { type: "run", executor, number, run, shell: this.#shell, begin });
   }
 
   withdraw(executor: number) {

@@ -12,6 +12,12 @@ export interface Run {
   outputLimit: number;
 }
 
+/** When a command may begin, epoch milliseconds. What is earlier is later, by a clock that was set back. */
+export interface BeginTime {
+  from: number;
+  by: number;
+}
+
 /** How an execution ended, as the thread sees it; `interrupted` if it was to end, or not to begin. */
 export type End = Exclude<Outcome, { kind: "lost" }>;
 
@@ -27,15 +33,14 @@ export interface Ran {
 
 /** From the pool to a thread, about one of the executors that it serves. Runs are numbered. */
 export type Order =
-  /** Start the command after those before it, if that is between `at` and `beginBy`. */
+  /** Start the command after those before it, if it is the time for that. */
   | {
     type: "run";
     executor: number;
     number: number;
     run: Run;
     shell: Shell;
-    at: number;
-    beginBy: number;
+    begin: BeginTime;
   }
   /** Forget the commands that still wait for the end of another one. */
   | { type: "withdraw"; executor: number }

@@ -262,7 +262,7 @@ export class Supervisor {
     if (batch?.settled.length) failPoint("after-settle");
     if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
-    for (const claim of result.claimed) this.#attempts.start(claim, this.#settings);
+    for (const claim of result.claimed) this.#attempts.start(claim, this.#settings, wallNow);
     if (!result.known) { // it was taken for dead, and its jobs from it
       await this.#register();
       await this.#recover();

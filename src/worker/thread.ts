@@ -23,7 +23,7 @@ self.onmessage = ({ data: orders }: MessageEvent<Order[]>) => {
 function obey(order: Order) {
   switch (order.type) {
     case "run":
-      moreIsToCome = false;
+      answerIsDue = false;
       if (running.has(order.executor)) waitingOf(order.executor).push(order);
       else new Execution(order).start();
       break;
@@ -70,9 +70,9 @@ class Execution {
   }
 
   start() {
-    const { executor, run, shell, at, beginBy } = this.#order;
+    const { executor, run, shell, begin } = this.#order;
     // This process may have stood still, or its machine slept, and the lease may be somebody else's.
-    if (this.#from < at || this.#from > beginBy) {
+    if (this.#from < begin.from || this.#from > begin.by) {
       return this.#end({ kind: "interrupted", reason: "It could not begin in time" }, null, null);
     }
     try {
@@ -82,7 +82,7 @@ class Execution {
     }
     running.set(executor, this);
     // It may have stood still in the middle of starting it.
-    if (Date.now() > beginBy) this.#command.stop(0);
+    if (Date.now() > begin.by) this.#command.stop(0);
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
@@ -99,8 +99,8 @@ class Execution {
     const executor = this.#executor;
     running.delete(executor);
     const next = waitingOf(executor).shift();
-    // As long as there is something behind the next one too, or on its way, the executor lacks nothing.
-    const mayWait = next !== undefined && (waitingOf(executor).length > 0 || moreIsToCome);
+    // While something waits behind the next one too, or the last report is not answered, there is time.
+    const mayWait = next !== undefined && (waitingOf(executor).length > 0 || answerIsDue);
     reportEnd({ type: "ended", executor, end, printed, ran }, mayWait);
     if (next) new Execution(next).start();
   }
@@ -157,8 +157,8 @@ function saySoon() {
 }
 
 const unsent: Report[] = [];
-/** Whether ends were reported, and no command has come since. */
-let moreIsToCome = false;
+/** Whether ends were reported and no command has come since; where there are no more, none will. */
+let answerIsDue = false;
 let sending: ReturnType<typeof setTimeout> | undefined;
 
 function report(report: Report) {
@@ -176,7 +176,7 @@ function send() {
   clearTimeout(sending);
   sending = undefined;
   const reports = unsent.splice(0);
-  moreIsToCome ||= reports.some(({ type }) => type === "ended");
+  answerIsDue ||= reports.some(({ type }) => type === "ended");
   self.postMessage(
     reports,
     reports.flatMap((each) => "printed" in each ? buffersOf(each.printed) : []),

@@ -1,7 +1,7 @@
 import type { OutputChunk } from "../../src/store/store.ts";
 import type { Runner, RunnerEvents } from "../../src/worker/pool.ts";
 import { ATTEMPT_MARK } from "../../src/worker/processes.ts";
-import type { End, Printed, Run } from "../../src/worker/protocol.ts";
+import type { BeginTime, End, Printed, Run } from "../../src/worker/protocol.ts";
 import type { Command } from "./host.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
@@ -45,11 +45,10 @@ export class CommandRunner implements Runner {
     this.#onlookers = onlookers;
   }
 
-  run(executor: number, run: Run, beginWithinMs: number) {
+  run(executor: number, run: Run, begin: BeginTime) {
     const of = this.#executor(executor);
     of.unended.push(run.env[ATTEMPT_MARK]!);
-    const at = this.#process.host.wallNow();
-    const order = { run, at, beginBy: at + beginWithinMs };
+    const order = { run, begin };
     this.#order(of, () => {
       if (of.execution) of.waiting.push(order);
       else this.#begin(executor, order);
@@ -125,14 +124,14 @@ export class CommandRunner implements Runner {
     });
   }
 
-  #begin(number: number, { run, at, beginBy }: RunOrder) {
+  #begin(number: number, { run, begin }: RunOrder) {
     const of = this.#executor(number);
     const { time, dice, host } = this.#process;
     const [from, startedAt] = [host.wallNow(), time.now];
     const ended = (end: End, printed: Printed | null) => {
       const ran = { from, to: host.wallNow(), tookMs: Math.round(time.now - startedAt) };
       const next = of.waiting.shift();
-      const keptBackMs = of.waiting.length > 0 ? KEEP_BACK_MS * dice.share() : 0;
+      const keptBackMs = next ? KEEP_BACK_MS * dice.share() : 0;
       this.#report(of, () => {
         of.unended.shift();
         this.#events.ended(number, end, { printed, ran });
@@ -140,7 +139,7 @@ export class CommandRunner implements Runner {
       of.execution = undefined;
       if (next) this.#begin(number, next);
     };
-    if (from < at || from > beginBy) return ended({ kind: "interrupted" }, null);
+    if (from < begin.from || from > begin.by) return ended({ kind: "interrupted" }, null);
     const execution = new Execution(this.#process, run, {
       begin: (on) => this.#onlookers.begin(this.#process, run, on),
       began: (record) => this.#onlookers.began(execution.token, record),
@@ -155,8 +154,7 @@ export class CommandRunner implements Runner {
 
 interface RunOrder {
   run: Run;
-  at: number;
-  beginBy: number;
+  begin: BeginTime;
 }
 
 /** An executor, as its thread sees it; and the attempts that have not ended as far as the process knows. */

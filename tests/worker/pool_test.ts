@@ -17,7 +17,7 @@ Deno.test("a pool runs what waits in its order, and forgets what is withdrawn, b
     pool.run(1, {
       ...{ command: `echo ${name} >> ran; ${command}`, cwd: folder.path, env: {} },
       ...{ timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
-    }, 60_000);
+    }, { from: 0, by: Infinity });
   run("first", "until [ -e go ]; do sleep 0.01; done");
   run("second");
   run("third");
@@ -32,23 +32,58 @@ Deno.test("a pool runs what waits in its order, and forgets what is withdrawn, b
   assertEquals(Deno.readTextFileSync(folder.file("ran")), "first\nfourth\nfifth\n");
 });
 
-Deno.test("a pool does not begin a command for which it is too late", async () => {
+Deno.test("an end that is kept back, because the executor has its next command, is told soon all the same", async () => {
   using folder = tempFolder();
-  const ends: unknown[] = [];
+  const ended: number[] = [];
   const events: RunnerEvents = {
     started() {},
     output() {},
-    ended: (_, end, { ran }) => ends.push([end.kind, ran]),
+    ended: (executor) => ended.push(executor),
     withdrawn() {},
   };
   const pool = new Pool(events, { threads: 1 });
-  const run = {
-    ...{ command: "echo ran > ran", cwd: folder.path, env: {} },
-    ...{ timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
-  };
-  pool.run(1, run, -1);
-  await eventually(() => ends.length === 1);
+  const run = (executor: number, command: string) =>
+    pool.run(executor, {
+      ...{ command, cwd: folder.path, env: {}, timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
+    }, { from: 0, by: Infinity });
+  const until = (file: string) => `until [ -e ${file} ]; do sleep 0.01; done`;
+  for (const command of ["true", until("go"), "true", "true"]) run(1, command);
+  for (const command of [until("second"), until("go")]) run(2, command);
+  run(3, "true");
+  await eventually(() => ended.length === 2); // of 1, which has more to do, and of 3, which has not
+  Deno.writeTextFileSync(folder.file("second"), "");
+  await eventually(() => ended.length === 3); // with nothing behind the next one, after a report
+  Deno.writeTextFileSync(folder.file("go"), "");
+  await eventually(() => ended.length === 7);
   pool.close();
-  assertEquals(ends, [["interrupted", null]]);
-  assertEquals([...Deno.readDirSync(folder.path)], []);
+  assertEquals(ended.toSorted(), [1, 1, 1, 1, 2, 2, 3]);
 });
+
+const [PAST, FUTURE] = [Date.now() - 60_000, Date.now() + 60_000];
+const WRONG_TIMES = {
+  "for which it is too late": { from: PAST, by: PAST },
+  "that a clock which was set back calls one of the future": { from: FUTURE, by: FUTURE },
+};
+
+for (const [what, begin] of Object.entries(WRONG_TIMES)) {
+  Deno.test(`a pool does not begin a command ${what}`, async () => {
+    using folder = tempFolder();
+    const ends: unknown[] = [];
+    const events: RunnerEvents = {
+      started() {},
+      output() {},
+      ended: (_, end, { ran }) => ends.push([end.kind, ran]),
+      withdrawn() {},
+    };
+    const pool = new Pool(events, { threads: 1 });
+    const run = {
+      ...{ command: "echo ran > ran", cwd: folder.path, env: {} },
+      ...{ timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
+    };
+    pool.run(1, run, begin);
+    await eventually(() => ends.length === 1);
+    pool.close();
+    assertEquals(ends, [["interrupted", null]]);
+    assertEquals([...Deno.readDirSync(folder.path)], []);
+  });
+}
