@@ -31,7 +31,7 @@ export function drains({ jobs }: Size): Section {
       what: `drain of true, ${workers} at a time`,
       unit: "/s",
       to: `bare loop of true, ${workers} at a time`,
-      ...workers === 4 && { atLeast: 0.4 },
+      ...workers === 4 && { atLeast: 0.5 },
       measure: () => rate("true", jobs, workers),
     },
   ]);
@@ -101,7 +101,7 @@ function timesOf(store: string): { tookMs: number; inJobsMs: number } {
   try {
     return db.prepare(`
       select max(finished_at) - min(started_at) as tookMs, sum(finished_at - started_at) as inJobsMs
-      from attempts
+      from attempts where exit_code is not null -- others were given back before they began
     `).get<{ tookMs: number; inJobsMs: number }>()!;
   } finally {
     db.close();

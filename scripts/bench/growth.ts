@@ -19,8 +19,9 @@ export function growth({ rows, samples }: Size): Section {
   const stores = new Map<string, Store>();
   /** Made when it is first needed, because a large one takes a while. */
   const storeOf = async (place: string) => {
-    const path = folder.file(`queue-${stores.size}.db`);
-    const store = stores.get(place) ?? await makeStore(path, places[place]!);
+    const made = stores.get(place);
+    if (made) return made;
+    const store = await makeStore(folder.file(`queue-${stores.size}.db`), places[place]!);
     stores.set(place, store);
     return store;
   };
@@ -50,7 +51,7 @@ type Columns = Record<string, string | number>;
 /** The rows that are in a store before anything is measured. */
 type Filling = { count: number; columns: Columns };
 
-function sizes(rows: number): Record<string, Filling> {
+function sizes(rows: number): Record<string, Filling | null> {
   const now = Date.now();
   const before = { created_at: now - DAY_MS, updated_at: now - DAY_MS };
   const finished = {
@@ -60,7 +61,7 @@ function sizes(rows: number): Record<string, Filling> {
   const pending = { ...before, state: "'pending'", run_at: now - DAY_MS, ready: 1 };
   const later = { ...before, state: "'pending'", run_at: now + DAY_MS, ready: 0, priority: 1000 };
   return {
-    [EMPTY]: { count: 0, columns: finished },
+    [EMPTY]: null,
     [`${rows / 100} finished`]: { count: rows / 100, columns: finished },
     [`${rows} finished`]: { count: rows, columns: finished },
     [`${rows} pending`]: { count: rows, columns: pending },
@@ -68,10 +69,10 @@ function sizes(rows: number): Record<string, Filling> {
   };
 }
 
-async function makeStore(path: string, filling: Filling): Promise<Store> {
+async function makeStore(path: string, filling: Filling | null): Promise<Store> {
   const store = await openStore(path);
   await store.register(WORKER, Date.now());
-  if (filling.count > 0) fill(path, filling);
+  if (filling) fill(path, filling);
   return store;
 }
 

@@ -22,12 +22,15 @@ async function startsAfter(samples: number): Promise<number[]> {
   using folder = temporaryFolder();
   const path = folder.file("queue.db");
   using store = await openStore(path);
-  const worker = start(queuectl(path, "worker", "start", "--quiet"));
   const settings = settingsFrom(new Map());
   // The first thing that a job does is to write into a pipe: files' times are good to milliseconds only.
   const pipe = folder.file("started");
   await run(["mkfifo", pipe]);
   using started = await Deno.open(pipe, { read: true, write: true });
+  const worker = start(queuectl(path, "worker", "start", "--quiet"));
+  const died = worker.status.then(({ code }) => {
+    throw new Error(`The worker ended with exit code ${code}`);
+  });
   const took: number[] = [];
   try {
     for (let i = 0; i < samples; i++) {
@@ -37,10 +40,13 @@ async function startsAfter(samples: number): Promise<number[]> {
         now,
       });
       await store.enqueue([job], { now, actor: "bench" });
-      took.push(await milliseconds(() => started.read(new Uint8Array(1))));
+      took.push(
+        await milliseconds(() => Promise.race([started.read(new Uint8Array(1)), died])),
+      );
       while ((await store.counts()).completed <= i) await pause(10);
     }
   } finally {
+    died.catch(() => {});
     worker.kill("SIGTERM");
     await worker.status;
   }

@@ -4,7 +4,7 @@ import { type Line, milliseconds, onceARound, pause, type Section, type Size } f
 /** The job that some of the commands are about. */
 const JOB = "job";
 /** Commands that can be given again and again, and have little to do. */
-const QUICK = [
+const AT_ONCE = [
   ...["--version", "help", "enqueue true", "status", "list", `show ${JOB}`, `logs ${JOB}`],
   ...["worker list", "dlq list", "queue list", "schedule list", "events", "config get", "doctor"],
   "completions bash",
@@ -36,11 +36,11 @@ export function processes({ samples }: Size): Section {
       unit: "ms",
       measure: () => average([Deno.execPath(), "run", "-A", "--no-prompt", empty]),
     },
-    ...[...QUICK, ...WITH_WORKER].map((command): Line => ({
+    ...[...AT_ONCE, ...WITH_WORKER].map((command): Line => ({
       what: `queuectl ${command}`,
       unit: "ms",
       to: "empty script",
-      ...QUICK.includes(command) && { atMost: 8 },
+      ...AT_ONCE.includes(command) && { atMost: 8 },
       async measure() {
         await prepare();
         return await average(queuectl(store, ...command.split(" ")));

@@ -3,10 +3,6 @@ import type { Store } from "../store/store.ts";
 import { sleep, type System } from "../system.ts";
 import { Wake } from "../worker/wake.ts";
 
-/** Until those who write have noticed that somebody listens, the store is asked this often. */
-const LOOK_MS = 40;
-const NOTICED_MS = 1500;
-
 /** However fast others write, nobody needs to look more often. */
 const FASTEST_MS = 50;
 
@@ -16,7 +12,6 @@ export class Changes implements Disposable {
   readonly #system: System;
   readonly #wake: Wake;
   readonly #bell: Disposable;
-  readonly #since: number;
   #seen: number;
   #lookedAt = -Infinity;
 
@@ -25,7 +20,6 @@ export class Changes implements Disposable {
     this.#system = system;
     this.#wake = new Wake(system);
     this.#bell = listenForBell(path, "news", () => this.#wake.raise());
-    this.#since = system.monotonic();
     this.#seen = store.changes();
   }
 
@@ -52,8 +46,7 @@ export class Changes implements Disposable {
         this.#lookedAt = now;
         return;
       }
-      const isHeard = now - this.#since > NOTICED_MS;
-      await this.#wake.wait(Math.min(until - now, isHeard ? Infinity : LOOK_MS));
+      await this.#wake.wait(until - now);
     }
   }
 }

@@ -44,8 +44,9 @@ async function load(name: string, app: App, root: () => AnyCommand): Promise<Any
 
 /** The commands that a command line is about: all of them where help may be wanted. */
 function neededFor(args: readonly string[], word: string | undefined): string[] {
-  if (word === undefined) return args.some((arg) => VERSION_FLAGS.includes(arg)) ? [] : COMMANDS;
-  return COMMANDS.includes(word) && !NEED_ALL.includes(word) ? [word] : COMMANDS;
+  if (args.length === 1 && VERSION_FLAGS.includes(args[0]!)) return [];
+  const isAlone = word !== undefined && COMMANDS.includes(word) && !NEED_ALL.includes(word);
+  return isAlone ? [word] : COMMANDS;
 }
 
 /** Carries out a command line and returns the exit code. */

@@ -12,10 +12,12 @@ const SILENT_MS = 1000;
 
 /** A bell to be rung. It is a hint: where it cannot be given, those who wait look by themselves in time. */
 export class Bell {
+  readonly #storePath: string;
   readonly #path: string;
   #silentUntil = 0;
 
   constructor(storePath: string, name: BellName) {
+    this.#storePath = storePath;
     this.#path = bellPath(storePath, name);
   }
 
@@ -35,7 +37,7 @@ export class Bell {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       // Nobody has listened yet. It is made here too, so that whoever listens next is heard at once.
-      makeFile(this.#path);
+      makeBell(this.#storePath, this.#path);
     }
   }
 }
@@ -48,9 +50,8 @@ export function listenForBell(
 ): Disposable {
   let watcher: Deno.FsWatcher;
   try {
-    Deno.statSync(storePath); // beside a store that is not there, nothing is made
     const path = bellPath(storePath, name);
-    makeFile(path);
+    makeBell(storePath, path);
     watcher = Deno.watchFs(path);
   } catch {
     // It must not be written there, or the system has no more watches to give.
@@ -62,8 +63,11 @@ export function listenForBell(
   return { [Symbol.dispose]: () => watcher.close() };
 }
 
-function makeFile(path: string) {
+/** Makes the file that is touched, for the owner of the store. Beside a store that is not there, it throws. */
+function makeBell(storePath: string, path: string) {
+  const { uid, gid } = Deno.statSync(storePath);
   Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
+  if (Deno.uid() === 0) Deno.chownSync(path, uid, gid);
 }
 
 function bellPath(storePath: string, name: BellName): string {

@@ -289,11 +289,12 @@ export class SqliteStore implements Store {
     );
   }
 
-  deregister(worker: string, beat?: number) {
-    return this.#write("forget a worker", () => {
+  async deregister(worker: string, beat?: number) {
+    await this.#write("forget a worker", () => {
       this.#sql("delete from workers where id = ? and beat = coalesce(?, beat)")
         .run(worker, beat ?? null);
     });
+    this.#file.news.ring();
   }
 
   workers() {

@@ -7,9 +7,14 @@ const ONE_AFTER_ANOTHER = 4;
 /** Whether a process watches for changes of any file. */
 function watches(pid: number): boolean {
   const folder = `/proc/${pid}/fdinfo`;
-  return [...Deno.readDirSync(folder)].some(({ name }) =>
-    /^inotify wd/m.test(Deno.readTextFileSync(`${folder}/${name}`))
-  );
+  try {
+    return [...Deno.readDirSync(folder)].some(({ name }) =>
+      /^inotify wd/m.test(Deno.readTextFileSync(`${folder}/${name}`))
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false; // one was closed just now
+    throw error;
+  }
 }
 
 Deno.test("wait returns the highest exit code of several jobs, and says how each one ended", async () => {

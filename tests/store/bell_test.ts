@@ -35,6 +35,7 @@ const ACTS: Record<string, Act> = {
   },
   "changeSetting()": { act: (store) => store.changeSetting("max_retries", 5), rings: BOTH },
   "requestStop()": { act: (store) => store.requestStop("graceful"), rings: BOTH },
+  "deregister()": { act: (store) => store.deregister("w"), rings: NEWS },
   "a turn that settles a job": {
     before: (store) => store.enqueue([newJob()], by()),
     act: (store) => settleOne(store),
@@ -131,6 +132,32 @@ Deno.test("failure 37: bells are private to the owner of the store", () => {
   for (const name of ["queue.db-wake", "queue.db-news"]) {
     assertEquals(Deno.statSync(folder.file(name)).mode! & 0o777, 0o600);
   }
+});
+
+const isRoot = Deno.uid() === 0;
+if (!isRoot) {
+  console.log("A test of whose the bells are is left out: only root can give files away");
+}
+
+Deno.test({
+  name: "failure 37: bells that root makes belong to the owner of the store, who can hear them",
+  ignore: !isRoot,
+  fn() {
+    using folder = tempFolder();
+    const path = folder.file("queue.db");
+    Deno.writeTextFileSync(path, "");
+    Deno.chownSync(path, 65_534, 65_533);
+    new Bell(path, "wake").ring();
+    const { uid, gid } = Deno.statSync(folder.file("queue.db-wake"));
+    assertEquals([uid, gid], [65_534, 65_533]);
+  },
+});
+
+Deno.test("beside a store that is gone no bell is made", () => {
+  using folder = tempFolder();
+  new Bell(folder.file("queue.db"), "wake").ring();
+  using _ = listenForBell(folder.file("queue.db"), "news", () => {});
+  assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
 Deno.test("listening where nothing can be written does no harm", () => {
