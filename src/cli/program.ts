@@ -31,7 +31,8 @@ export async function program(app: App, names = COMMANDS): Promise<AnyCommand> {
       this.showHelp();
     })
     .noExit();
-  for (const name of names) root.command(name, await load(name, app, () => root)).reset();
+  const commands = await Promise.all(names.map((name) => load(name, app, () => root)));
+  for (const [i, name] of names.entries()) root.command(name, commands[i]!).reset();
   return root;
 }
 
