@@ -1,7 +1,7 @@
 /** Resolves once `condition` holds; fails if it has not after `withinMs`. */
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
-  { withinMs = 10_000 } = {},
+  { withinMs = 60_000 } = {},
 ): Promise<void> {
   const giveUpAt = performance.now() + withinMs;
   while (!await condition()) {
