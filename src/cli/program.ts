@@ -45,7 +45,7 @@ async function load(name: string, app: App, root: () => AnyCommand): Promise<Any
 
 /** The commands that a command line is about: all of them where help may be wanted. */
 function neededFor(args: readonly string[], word: string | undefined): string[] {
-  if (args.length === 1 && VERSION_FLAGS.includes(args[0]!)) return [];
+  if (word === undefined && VERSION_FLAGS.includes(args.at(-1) ?? "")) return [];
   const isAlone = word !== undefined && COMMANDS.includes(word) && !NEED_ALL.includes(word);
   return isAlone ? [word] : COMMANDS;
 }
