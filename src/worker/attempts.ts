@@ -3,7 +3,7 @@ import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
 import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
 import { endEvent } from "./events.ts";
-import { AHEAD_MS, Executors } from "./executors.ts";
+import { Executors } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
@@ -200,7 +200,7 @@ export class Attempts implements RunnerEvents {
     const { system, processes } = this.#world;
     const found = [];
     for (const running of this.#executors.running) {
-      if (system.monotonic() < recordAt(running)) continue;
+      if (system.monotonic() < this.#recordAt(running)) continue;
       this.#takeBack(running.executor); // this takes longer than was thought
       const process = processes.identify(running.pid!);
       if (process) found.push({ running, process });
@@ -211,7 +211,14 @@ export class Attempts implements RunnerEvents {
 
   /** When the next process id is to be written down, on the monotonic clock. */
   nextRecordAt(): number {
-    return Math.min(...this.#executors.running.map(recordAt));
+    return Math.min(...this.#executors.running.map((running) => this.#recordAt(running)));
+  }
+
+  // Most commands have ended by then, and until then a dead worker's are found by their mark. What waits
+  // behind this one is given back at the same time.
+  #recordAt({ executor, pid, pidRecorded, startedAt }: Running): number {
+    if (pid === null || pidRecorded) return Infinity;
+    return startedAt + this.#executors.patienceMs(executor);
   }
 
   /** A batch as the store takes it. */
@@ -323,10 +330,4 @@ export class Attempts implements RunnerEvents {
   close() {
     this.#runner.close();
   }
-}
-
-// Most commands have ended by then, and until then a dead worker's are found by their mark. What waits behind
-// this one is given back at the same time.
-function recordAt({ pid, pidRecorded, startedAt }: Running): number {
-  return pid === null || pidRecorded ? Infinity : startedAt + AHEAD_MS;
 }

@@ -1,7 +1,9 @@
 /** An executor is given so much ahead as it will have begun within this time, if all take as long as its last. */
-export const AHEAD_MS = 100;
+const AHEAD_MS = 100;
 /** No more than so many: what they are claimed for is that the executor need not wait for the next turn. */
 const MOST_AHEAD = 4;
+/** A command that takes longer than this, and twice as long as the one before, has nothing wait behind it. */
+const LEAST_PATIENCE_MS = 50;
 
 interface InHand {
   executor: number;
@@ -17,8 +19,8 @@ export class Executors<T extends InHand> {
   readonly #waiting = new Map<number, T[]>();
   /** How many commands of each have ended. */
   readonly #executed = new Map<number, number>();
-  /** How many commands may wait for each: the shorter its last one, the more. */
-  readonly #depths = new Map<number, number>();
+  /** How long the last command of each took, in milliseconds. */
+  readonly #lastTookMs = new Map<number, number>();
   /** Those from which what waits is being taken back: until that is done they are given no more. */
   readonly #clearing = new Set<number>();
 
@@ -35,17 +37,24 @@ export class Executors<T extends InHand> {
 
   /** Those that can be given something ahead, each as often as it can take one, by turns. */
   ahead(now: number): number[] {
-    const open = [...this.#depths].filter(([executor]) => {
+    const open = [...this.#lastTookMs].filter(([executor]) => {
       const running = this.#running.get(executor);
-      return !this.#clearing.has(executor) && (!running || now - running.startedAt < AHEAD_MS);
+      return !this.#clearing.has(executor) &&
+        (!running || now - running.startedAt < this.patienceMs(executor));
     });
     const places = Array.from({ length: MOST_AHEAD }, (_, place) => place);
     return places.flatMap((place) =>
-      open.filter(([executor, depth]) =>
-        place < depth && this.#waitingOf(executor).length <= place &&
+      open.filter(([executor, lastTookMs]) =>
+        place < Math.floor(AHEAD_MS / lastTookMs) && this.#waitingOf(executor).length <= place &&
         this.#mayRun(executor, place + 2)
       ).map(([executor]) => executor)
     );
+  }
+
+  /** How long its command may run with others behind it, in milliseconds. */
+  patienceMs(executor: number): number {
+    const expectedMs = this.#lastTookMs.get(executor) ?? 0;
+    return Math.min(AHEAD_MS, Math.max(LEAST_PATIENCE_MS, 2 * expectedMs));
   }
 
   /** What runs, one for each busy executor. */
@@ -82,7 +91,7 @@ export class Executors<T extends InHand> {
   end(executor: number, { tookMs, now }: { tookMs: number; now: number }): T | undefined {
     this.#running.delete(executor);
     this.#executed.set(executor, (this.#executed.get(executor) ?? 0) + 1);
-    this.#depths.set(executor, Math.min(MOST_AHEAD, Math.floor(AHEAD_MS / tookMs)));
+    this.#lastTookMs.set(executor, tookMs);
     const next = this.#waitingOf(executor).shift();
     if (next) {
       next.startedAt = now;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Cli } from "../helpers/cli.ts";
+import { Cli, waitUntil } from "../helpers/cli.ts";
 
 const JOB_KEYS =
   "id command state queue priority attempts max_retries backoff_base timeout_ms cwd run_at " +
@@ -29,6 +29,9 @@ async function storeWithAllStates() {
   await cli.ok("cancel", "unwanted");
   const worker = await cli.startWorker();
   await cli.linesOnce("started", 1);
+  // Until the one that runs takes longer than those before it, another one may have been claimed behind it.
+  const pending = async () => (await cli.json("status")).jobs.pending;
+  await waitUntil(async () => await pending() === 1, "the one that waits");
   return { cli, worker };
 }
 

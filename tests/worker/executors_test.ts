@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AHEAD_MS, Executors } from "../../src/worker/executors.ts";
+import { Executors } from "../../src/worker/executors.ts";
 
 const item = (name: string, executor = 1) => ({ name, executor, startedAt: 0 });
 type Item = ReturnType<typeof item>;
@@ -33,8 +33,19 @@ Deno.test("behind a command that runs for long already nothing is put", () => {
   executors.give(item("a"));
   executors.end(1, { tookMs: 5, now: 0 });
   executors.give({ ...item("b"), startedAt: 0 });
-  assertEquals(executors.ahead(AHEAD_MS - 1).length, 4);
-  assertEquals(executors.ahead(AHEAD_MS), []);
+  assertEquals(executors.ahead(49).length, 4);
+  assertEquals(executors.ahead(50), []);
+});
+
+Deno.test("a command may take twice as long as the one before it with others behind it, from 50 to 100 ms", () => {
+  const executors = new Executors<Item>({ count: 1 });
+  const patience = [executors.patienceMs(1)];
+  for (const tookMs of [1, 30, 60, 1000]) {
+    executors.give(item("a"));
+    executors.end(1, { tookMs, now: 0 });
+    patience.push(executors.patienceMs(1));
+  }
+  assertEquals(patience, [50, 50, 60, 100, 100]);
 });
 
 Deno.test("what waits begins in its order, each at the end of the one before", () => {
