@@ -99,7 +99,7 @@ const BUGS: Bug[] = [
     name: "of the commands that wait the wrong one is taken for the next",
     file: "src/worker/executors.ts",
     replace: [["this.#waitingOf(executor).shift()", "this.#waitingOf(executor).pop()"]],
-    breaks: ["executionsAreOverWhenSettled"],
+    breaks: ["executionsAreOverWhenSettled", "outcomesAreTrue"],
   },
   {
     name: "what was claimed ahead is forgotten when it is taken back",
