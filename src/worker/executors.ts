@@ -45,7 +45,7 @@ export class Executors<T extends InHand> {
     const places = Array.from({ length: MOST_AHEAD }, (_, place) => place);
     return places.flatMap((place) =>
       open.filter(([executor, lastTookMs]) =>
-        place < Math.floor(AHEAD_MS / lastTookMs) && this.#waitingOf(executor).length <= place &&
+        (place + 1) * lastTookMs <= AHEAD_MS && this.#waitingOf(executor).length <= place &&
         this.#mayRun(executor, place + 2)
       ).map(([executor]) => executor)
     );

@@ -84,9 +84,7 @@ export class Pool implements Runner {
 
   withdraw(executor: number) {
     const thread = this.#threadOf(executor);
-    if (thread && waitingOf(thread, executor).length > 0) {
-      order(thread, { type: "withdraw", executor });
-    }
+    if (thread) order(thread, { type: "withdraw", executor });
   }
 
   stop(executor: number, graceMs: number) {

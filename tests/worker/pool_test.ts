@@ -1,29 +1,32 @@
 import { assertEquals } from "@std/assert";
 import { Pool, type RunnerEvents } from "../../src/worker/pool.ts";
+import type { BeginTime } from "../../src/worker/protocol.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { tempFolder } from "../helpers/store.ts";
+
+const ANY_TIME: BeginTime = { from: 0, by: Infinity };
+
+/** A pool of one thread whose commands run in `folder`, and how to give it one. */
+function poolIn(folder: string, events: Pick<RunnerEvents, "ended"> & Partial<RunnerEvents>) {
+  const ignored = { started() {}, output() {}, withdrawn() {} };
+  const pool = new Pool({ ...ignored, ...events }, { threads: 1 });
+  const rest = { cwd: folder, env: {}, timeoutMs: null, killGraceMs: 0, outputLimit: 1024 };
+  const run = (executor: number, command: string, begin = ANY_TIME) =>
+    pool.run(executor, { command, ...rest }, begin);
+  return { pool, run };
+}
 
 Deno.test("a pool runs what waits in its order, and forgets what is withdrawn, but not what came after", async () => {
   using folder = tempFolder();
   const seen: string[] = [];
-  const events: RunnerEvents = {
-    started() {},
-    output() {},
+  const { pool, run } = poolIn(folder.path, {
     ended: (executor, end) => seen.push(`${executor} ${end.kind}`),
     withdrawn: (executor, count) => seen.push(`${executor} withdrawn ${count}`),
-  };
-  const pool = new Pool(events, { threads: 1 });
-  const run = (name: string, command = "true") =>
-    pool.run(1, {
-      ...{ command: `echo ${name} >> ran; ${command}`, cwd: folder.path, env: {} },
-      ...{ timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
-    }, { from: 0, by: Infinity });
-  run("first", "until [ -e go ]; do sleep 0.01; done");
-  run("second");
-  run("third");
+  });
+  run(1, "echo first >> ran; until [ -e go ]; do sleep 0.01; done");
+  for (const name of ["second", "third"]) run(1, `echo ${name} >> ran`);
   pool.withdraw(1);
-  run("fourth");
-  run("fifth");
+  for (const name of ["fourth", "fifth"]) run(1, `echo ${name} >> ran`);
   await eventually(() => seen.length === 1);
   Deno.writeTextFileSync(folder.file("go"), "");
   await eventually(() => seen.length === 4);
@@ -35,17 +38,7 @@ Deno.test("a pool runs what waits in its order, and forgets what is withdrawn, b
 Deno.test("an end that is kept back, because the executor has its next command, is told soon all the same", async () => {
   using folder = tempFolder();
   const ended: number[] = [];
-  const events: RunnerEvents = {
-    started() {},
-    output() {},
-    ended: (executor) => ended.push(executor),
-    withdrawn() {},
-  };
-  const pool = new Pool(events, { threads: 1 });
-  const run = (executor: number, command: string) =>
-    pool.run(executor, {
-      ...{ command, cwd: folder.path, env: {}, timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
-    }, { from: 0, by: Infinity });
+  const { pool, run } = poolIn(folder.path, { ended: (executor) => ended.push(executor) });
   const until = (file: string) => `until [ -e ${file} ]; do sleep 0.01; done`;
   for (const command of ["true", until("go"), "true", "true"]) run(1, command);
   for (const command of [until("second"), until("go")]) run(2, command);
@@ -69,18 +62,10 @@ for (const [what, begin] of Object.entries(WRONG_TIMES)) {
   Deno.test(`a pool does not begin a command ${what}`, async () => {
     using folder = tempFolder();
     const ends: unknown[] = [];
-    const events: RunnerEvents = {
-      started() {},
-      output() {},
+    const { pool, run } = poolIn(folder.path, {
       ended: (_, end, { ran }) => ends.push([end.kind, ran]),
-      withdrawn() {},
-    };
-    const pool = new Pool(events, { threads: 1 });
-    const run = {
-      ...{ command: "echo ran > ran", cwd: folder.path, env: {} },
-      ...{ timeoutMs: null, killGraceMs: 0, outputLimit: 1024 },
-    };
-    pool.run(1, run, begin);
+    });
+    run(1, "echo ran > ran", begin);
     await eventually(() => ends.length === 1);
     pool.close();
     assertEquals(ends, [["interrupted", null]]);

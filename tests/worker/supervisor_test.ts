@@ -95,7 +95,7 @@ Deno.test("jobs that were given ahead are taken back from an executor whose job 
   await system.advance(0);
   assertEquals(runner.waiting.get(1)?.length, 2);
   runner.started(1, 50);
-  await system.advance(110);
+  await system.advance(60);
   assertEquals(runner.waiting.get(1)?.length, 0);
   const outcomes = async (id: string) => (await store.attempts(id)).map(({ outcome }) => outcome);
   assertEquals([await outcomes("job4"), await outcomes("job5")], [["interrupted"], [
