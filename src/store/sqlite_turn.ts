@@ -44,15 +44,17 @@ export function takeTurn(
   }
   const othersMayRun = released || (turn.settled.length > 0 && watched.limits === 1);
   const wants = turn.idle.length + turn.ahead.length > 0;
-  const known = !wants || showLife(sql, turn.worker);
+  const known = showLife(sql, turn.worker, now);
   const claimed = wants && known ? claimJobs(sql, turn, now) : [];
   return { refused, cancelled, claimed, known, othersMayRun };
 }
 
-// In the claim's own transaction: whoever was taken for dead a moment ago, while its machine slept, must
+// With every turn, because a renewal also waits for the disk, which may be busy for longer than a lease. In
+// the claim's own transaction, because whoever was taken for dead a moment ago, while its machine slept, must
 // not begin a job that the others take for a dead worker's.
-function showLife(sql: Sql, worker: string): boolean {
-  return sql("update workers set beat = beat + 1 where id = ?").run(worker) > 0;
+function showLife(sql: Sql, worker: string, now: number): boolean {
+  return sql("update workers set beat = beat + 1, heartbeat_at = ? where id = ?")
+    .run(now, worker) > 0;
 }
 
 // Takes the lease's job and its token.

@@ -227,7 +227,7 @@ export interface TurnResult {
   /** Leases of those that were settled as cancelled because somebody had asked for it. */
   cancelled: Lease[];
   claimed: Claim[];
-  /** False if jobs were wanted and the worker process is not known any more: none was claimed. */
+  /** False if the worker process is not known any more: nothing was claimed. */
   known: boolean;
 }
 
@@ -372,9 +372,9 @@ export interface Store extends Disposable {
    * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
    * each executor that may have one: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
    * came first; of several queues the one with the highest priority, in turns where that is the same.
-   * Paused queues are left alone, and the limit of a queue holds over all workers. Claiming is a sign
-   * of life, and only for worker processes that are known. What no longer
-   * carries the job's lease token changes nothing; settlements that came too late are reported.
+   * Paused queues are left alone, and the limit of a queue holds over all workers. Each turn is a sign of
+   * life, and only worker processes that are known may claim. What no longer carries the job's lease
+   * token changes nothing; settlements that came too late are reported.
    */
   turn(turn: Turn, now: number): Promise<TurnResult>;
   outlook(scope: Scope, now: number): Promise<Outlook>;

@@ -741,24 +741,33 @@ export function storeConformance(name: string, freshStore: () => Promise<FreshSt
     },
   );
 
-  rule("claiming is a sign of life, and only for known worker processes", async (connect) => {
-    const store = await connect();
-    await store.enqueue([newJob({ id: "job" })], by(NOW));
-    const turn = turnOf({ worker: "w", idle: [{ executor: 1, token: "token" }] });
-    const unknown = await store.turn(turn, NOW);
-    assertEquals([unknown.known, unknown.claimed], [false, []]);
-    assertEquals((await store.find("job")).state, "pending");
+  rule(
+    "each turn is a sign of life, and only known worker processes may claim",
+    async (connect) => {
+      const store = await connect();
+      await store.enqueue([newJob({ id: "job" })], by(NOW));
+      const claiming = turnOf({ worker: "w", idle: [{ executor: 1, token: "token" }] });
+      const unknown = await store.turn(claiming, NOW);
+      assertEquals([unknown.known, unknown.claimed], [false, []]);
+      assertEquals((await store.find("job")).state, "pending");
 
-    await store.register(newWorker({ id: "w" }), NOW);
-    const beforeClaim = (await store.workers())[0]!.beat;
-    assertEquals((await store.turn(turn, NOW)).claimed.length, 1);
-    // Somebody who took it for dead before it claimed.
-    await store.deregister("w", beforeClaim);
-    const [alive] = await store.workers();
-    assert(alive, "forgotten although it had given a sign of life");
-    await store.deregister("w", alive.beat);
-    assertEquals(await store.workers(), []);
-  });
+      await store.register(newWorker({ id: "w" }), NOW);
+      const turns = [{ turn: claiming, claimed: 1 }, { turn: turnOf({ worker: "w" }), claimed: 0 }];
+      for (const { turn, claimed } of turns) {
+        const [before] = await store.workers();
+        const result = await store.turn(turn, NOW + 10);
+        assertEquals([result.known, result.claimed.length], [true, claimed]);
+        // Somebody who took it for dead before that.
+        await store.deregister("w", before!.beat);
+        const [alive] = await store.workers();
+        assert(alive, "forgotten although it had given a sign of life");
+        assertEquals(alive.heartbeatAt, NOW + 10);
+      }
+      await store.deregister("w", (await store.workers())[0]!.beat);
+      assertEquals(await store.workers(), []);
+      assertEquals((await store.turn(turnOf({ worker: "w" }), NOW)).known, false);
+    },
+  );
 
   rule(
     "register() brings back a worker that was taken for dead, and leaves a known one as it is",
