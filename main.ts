@@ -1,5 +1,5 @@
-import { startedFrom } from "./src/cli/app.ts";
 import { runProgram } from "./src/cli/program.ts";
+import { startedFrom } from "./src/cli/started_from.ts";
 import { realTerminal } from "./src/cli/terminal.ts";
 import { realSystem } from "./src/system.ts";
 

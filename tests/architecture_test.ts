@@ -42,7 +42,7 @@ function importsOf(path: string, text: string): Import[] {
       target: target!,
       how: "static",
     })),
-    ...text.matchAll(/\bimport\("([^"]+)"\)/g).map(([, target]): Import => ({
+    ...text.matchAll(/(?<!typeof )\bimport\("([^"]+)"\)/g).map(([, target]): Import => ({
       target: target!,
       how: "dynamic",
     })),
@@ -102,7 +102,6 @@ Deno.test("only three packages are imported, croner by cron.ts, and of Node what
       .map(({ target }) => ({ path, target }))
   );
   assertEquals(others, [
-    { path: "src/cli/doctor.ts", target: "node:fs" },
     { path: "src/cli/job_exit_code.ts", target: "node:os" },
     { path: "src/cron.ts", target: CRON_LIBRARY },
   ]);
@@ -118,17 +117,30 @@ Deno.test("cron.ts is loaded by schedule.ts alone, by a URL that nobody looks up
   assertEquals(naming.map(({ path }) => path), ["src/schedule.ts"]);
 });
 
-Deno.test("what a start does not need is loaded later: node:os, the migrations, the workers, cron", () => {
-  const loaded = new Set(["main.ts"]);
-  for (const path of loaded) {
+/** What the runtime reads for a file: whatever is imported, at once or some day, by a name that it can see. */
+function readFor(start: string): Set<string> {
+  const read = new Set([start]);
+  for (const path of read) {
     for (const { target, how } of SOURCES.find((source) => source.path === path)?.imports ?? []) {
-      if (how === "static") loaded.add(target);
+      if (how === "static" || how === "dynamic") read.add(target);
     }
   }
-  assert(loaded.has("src/store/open.ts"));
-  const late = ["node:os", "src/store/migrations.ts", "src/worker/supervisor.ts"];
-  late.push("src/cron.ts", CRON_LIBRARY);
-  assertEquals(late.filter((target) => loaded.has(target)), []);
+  return read;
+}
+
+Deno.test("a start reads no command and no store before it knows what is wanted", () => {
+  const early = [...readFor("main.ts")].filter((path) =>
+    /^src\/(store|worker|cli\/commands)\//.test(path)
+  );
+  assertEquals(early, []);
+});
+
+Deno.test("enqueue reads nothing of workers, people's hints, migrations, cron and node:os", () => {
+  const read = readFor("src/cli/commands/enqueue.ts");
+  assert(read.has("src/store/open.ts"));
+  const others = ["node:os", "src/store/migrations.ts", "src/cli/enqueue_hint.ts", CRON_LIBRARY];
+  const isOther = (path: string) => others.includes(path) || path.startsWith("src/worker/");
+  assertEquals([...read].filter(isOther), []);
 });
 
 Deno.test("no import names what may have to be fetched, but for the cron library in its version", () => {

@@ -1,5 +1,5 @@
 import type { Command } from "@cliffy/command";
-import { dirname, fromFileUrl, join, resolve } from "@std/path";
+import { join, resolve } from "@std/path";
 import { badRequest } from "../errors.ts";
 import { openStore, openStoreIfAny } from "../store/open.ts";
 import type { Surroundings } from "../job_request.ts";
@@ -67,18 +67,4 @@ export function storeToRead(app: App, options: GlobalOptions): Promise<Store> {
 /** Whether to colour what goes to stdout. */
 export function colored(app: App, { color }: GlobalOptions): boolean {
   return color && app.terminal.outIsTerminal && !app.env("NO_COLOR");
-}
-
-/**
- * The folder of the person's shell, and whether `deno task` is between: that changes to the folder of the
- * project and leaves the person's in INIT_CWD; npm sets that too, so it counts only where the project's
- * folder is the current one.
- */
-export function startedFrom(
-  mainModule: string,
-  initCwd: string | undefined,
-): Pick<App, "folder" | "isTask"> {
-  const current = Deno.cwd();
-  const isOurs = mainModule.startsWith("file:") && dirname(fromFileUrl(mainModule)) === current;
-  return initCwd && isOurs ? { folder: initCwd, isTask: true } : { folder: current, isTask: false };
 }

@@ -4,22 +4,43 @@ import type { AnyCommand, App } from "./app.ts";
 import { printable } from "./format/text.ts";
 
 export const VERSION = "0.1.0";
-const VERSION_FLAGS = ["--version", "-V"];
 
 /** An error is one line, and no longer than this. */
 const LONGEST_ERROR = 500;
 
-/** In the order of the help. Each is loaded from the file with its name when it is needed. */
-const COMMANDS = [
-  ...["enqueue", "run", "worker", "status", "list", "show", "logs", "wait", "cancel", "retry"],
-  ...["delete", "prune", "dlq", "queue", "schedule", "events", "config", "doctor", "backup"],
-  ...["completions", "complete", "help"],
-];
-/** These show or complete all the others. */
-const NEED_ALL = ["complete", "help"];
+/**
+ * What each command is for, in the order of the help. The rest of it is in the file with its name, which
+ * is loaded when it is needed.
+ */
+const COMMANDS: Readonly<Record<string, string>> = {
+  enqueue: "Add a job: a shell command, an argument list, or JSON.",
+  run: "Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.",
+  worker: "Run jobs until told to stop. The same as worker start.",
+  status: "Count the jobs in each state, and show the live workers with what they run.",
+  list: "List jobs, the newest last.",
+  show: "Show one job: its settings, every attempt, and the last lines of its output.",
+  logs: "Print what a job printed: its stdout on stdout, its stderr on stderr.",
+  wait: "Wait until jobs have ended, and return the highest of their exit codes.",
+  cancel: "End jobs for good: those that wait at once, those that run with all they started.",
+  retry: "Run failed, dead or cancelled jobs now, with all their attempts before them.",
+  delete: "Delete jobs with their history and output; what waits for them is cancelled.",
+  prune: "Delete completed and cancelled jobs; dead ones only with --state dead.",
+  dlq: "The dead letter queue: jobs that have used up their attempts.",
+  queue: "Queues: pause and resume them, and limit how many of their jobs run at a time.",
+  schedule: "Jobs that are made again and again, at the times of a cron expression.",
+  events: "What has happened to jobs, queues and schedules, with causes and actors.",
+  config: "The settings of the store; jobs keep those of the moment they were enqueued.",
+  doctor: "Look for whatever could be wrong with the store, its workers and this machine.",
+  backup: "Copy the store to a file, whatever workers and people are doing meanwhile.",
+  completions: "Print the script that completes commands, options and names in a shell.",
+  complete: "List what can stand at the end of a command line, for completions.",
+  help: "Show the help of a command.",
+};
+const ALL = Object.keys(COMMANDS);
+const HIDDEN = "complete";
 
-/** The tree of commands, with all of them or only some. */
-export async function program(app: App, names = COMMANDS): Promise<AnyCommand> {
+/** The tree of commands. Those that are not `loaded` have a name and a description only. */
+export async function program(app: App, loaded: readonly string[] = ALL): Promise<AnyCommand> {
   const root: AnyCommand = new Command()
     .name("queuectl")
     .version(VERSION)
@@ -31,8 +52,16 @@ export async function program(app: App, names = COMMANDS): Promise<AnyCommand> {
       this.showHelp();
     })
     .noExit();
-  const commands = await Promise.all(names.map((name) => load(name, app, () => root)));
-  for (const [i, name] of names.entries()) root.command(name, commands[i]!).reset();
+  const commands = await Promise.all(
+    ALL.map((name) =>
+      loaded.includes(name) ? load(name, app, () => root) : new Command() as AnyCommand
+    ),
+  );
+  for (const [i, name] of ALL.entries()) {
+    root.command(name, commands[i]!).description(COMMANDS[name]!);
+    if (name === HIDDEN) root.hidden();
+    root.reset();
+  }
   return root;
 }
 
@@ -43,11 +72,11 @@ async function load(name: string, app: App, root: () => AnyCommand): Promise<Any
   return module[`${name}Command`](app, root);
 }
 
-/** The commands that a command line is about: all of them where help may be wanted. */
-function neededFor(args: readonly string[], word: string | undefined): string[] {
-  if (word === undefined && VERSION_FLAGS.includes(args.at(-1) ?? "")) return [];
-  const isAlone = word !== undefined && COMMANDS.includes(word) && !NEED_ALL.includes(word);
-  return isAlone ? [word] : COMMANDS;
+/** The commands that a command line is about. */
+function neededFor(args: readonly string[], word: string | undefined): readonly string[] {
+  if (word === undefined) return [];
+  if (word === "complete") return ALL;
+  return word === "help" ? args : [word];
 }
 
 /** Carries out a command line and returns the exit code. */

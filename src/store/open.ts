@@ -97,8 +97,10 @@ function pragma(db: Database, name: string): number {
   return db.prepare(`pragma ${name}`).values<[number]>()[0]![0];
 }
 
+// By a name that is put together here: the runtime reads whatever a plain import names before it starts.
 async function loadMigrations(): Promise<readonly string[]> {
-  return (await import("./migrations.ts")).SQLITE_MIGRATIONS;
+  const migrations = await import(new URL("./migrations.ts", import.meta.url).href);
+  return migrations.SQLITE_MIGRATIONS;
 }
 
 /** Brings the schema up to date. Of several processes one does it, the others find it done. */

@@ -59,3 +59,11 @@ Deno.test("doctor fails where the counters are wrong, and says what it found", a
   assertEquals(code, 1);
   assertStringIncludes(stdout, "1 pending jobs in queue default, counted as 7");
 });
+
+Deno.test("doctor says so where the machine has no program that tells the free space", async () => {
+  await using cli = new Cli();
+  await cli.ok("enqueue", "true");
+  const { code, stdout } = await cli.run(["doctor"], { env: { PATH: cli.folder } });
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "warning disk: df does not say how much room there is");
+});

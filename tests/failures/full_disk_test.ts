@@ -142,3 +142,12 @@ test("failure 20: results and output of running jobs are kept on a full disk and
   assertEquals((await cli.show("bad")).exit_code, 3);
   await assertSound(cli, ["good-1", "good-2", "bad"]);
 });
+
+test("failure 20: doctor warns of a disk that is nearly full", async () => {
+  await using cli = new Cli();
+  using _disk = mountSmallDisk(cli.path("store"));
+  await cli.ok("enqueue", "true");
+  const { code, stdout } = await cli.run(["doctor"]);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^warning disk: [0-3] MiB free\n/m);
+});

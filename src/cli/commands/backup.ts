@@ -6,7 +6,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function backupCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Copy the store to a file, whatever workers and people are doing meanwhile.")
     .arguments("<file:string>")
     .example("To go on with the copy", "queuectl --db backup.db status")
     .action(async (options, file) => {

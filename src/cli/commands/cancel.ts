@@ -17,9 +17,6 @@ const CANCEL_ORDER = UNFINISHED_STATES.toSorted((a, b) =>
 
 export function cancelCommand(app: App) {
   const command = new Command<GlobalOptions>()
-    .description(
-      "End jobs for good: those that wait at once, those that run with all they started.",
-    )
     .arguments("[ids...:string]")
     .option("--force", "Kill what runs at once, without giving it time to end.")
     .option("--yes", "Do not ask: needed with --all or a filter.");

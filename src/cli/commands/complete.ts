@@ -18,8 +18,6 @@ const HELP_WIDTH = 60;
  */
 export function completeCommand(app: App, root: () => AnyCommand) {
   return new Command<GlobalOptions>()
-    .description("List what can stand at the end of a command line, for completions.")
-    .hidden()
     .action(async function (options) {
       const words = this.getLiteralArgs().map((word) => unquoted(word, app.env));
       const namesIn = (db = options.db) => names(app, { ...options, db });

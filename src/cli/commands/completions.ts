@@ -6,7 +6,6 @@ import type { Shell } from "../complete.ts";
 /** `queuectl completions SHELL` prints what teaches a shell to ask `queuectl complete`. */
 export function completionsCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Print the script that completes commands, options and names in a shell.")
     .arguments("<shell:string>")
     .example("In ~/.bashrc", "source <(queuectl completions bash)")
     .example("In ~/.zshrc, after compinit", "source <(queuectl completions zsh)")

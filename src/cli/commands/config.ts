@@ -15,7 +15,6 @@ import { jsonLine, printable } from "../format/text.ts";
 
 export function configCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("The settings of the store; jobs keep those of the moment they were enqueued.")
     .action(function () {
       this.showHelp();
     })

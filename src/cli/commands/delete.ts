@@ -14,7 +14,6 @@ const DELETABLE = JOB_STATES.filter((state) => state !== "processing");
 
 export function deleteCommand(app: App) {
   const command = new Command<GlobalOptions>()
-    .description("Delete jobs with their history and output; what waits for them is cancelled.")
     .arguments("[ids...:string]")
     .option("--yes", "Do not ask: needed with --all or a filter.");
   return addSelectionOptions(command, "Delete").action(async (options, ...ids) => {

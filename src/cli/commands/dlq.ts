@@ -7,7 +7,6 @@ import { listJobs } from "./list.ts";
 
 export function dlqCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("The dead letter queue: jobs that have used up their attempts.")
     .action(function () {
       this.showHelp();
     })

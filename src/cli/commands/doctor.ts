@@ -5,7 +5,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function doctorCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Look for whatever could be wrong with the store, its workers and this machine.")
     .action(async (options) => {
       const path = storePath(app, options);
       using store = await storeToRead(app, options);

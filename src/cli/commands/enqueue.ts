@@ -10,7 +10,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function enqueueCommand(app: App) {
   const command = new Command<GlobalOptions>()
-    .description("Add a job: a shell command, an argument list, or JSON.")
     .arguments("[words...:string]")
     .example("A shell command", "queuectl enqueue 'make test > report.txt'")
     .example("An argument list", "queuectl enqueue -- convert 'my photo.png' photo.jpg")
@@ -37,15 +36,15 @@ async function enqueue(app: App, options: JobOptions, words: string[]): Promise<
   printIds(app, options, results, many);
   const queues = await store.queues();
   const added = jobs.filter((_, i) => results[i]!.added);
-  if (app.terminal.errIsTerminal) {
-    const { hint } = await import("../format/enqueued.ts");
-    const { liveWorkers } = await import("../live_workers.ts");
-    const workers = await liveWorkers(store, app.system);
-    app.terminal.err(hint(added, await store.counts(), { workers, queues }));
-  } else if (queues.some(({ pausedAt }) => pausedAt !== null)) {
-    const { pausedHint } = await import("../format/enqueued.ts");
-    app.terminal.err(pausedHint(added, queues));
+  if (app.terminal.errIsTerminal || queues.some(({ pausedAt }) => pausedAt !== null)) {
+    const { enqueueHint } = await loadHint();
+    app.terminal.err(await enqueueHint(app, store, { added, queues }));
   }
+}
+
+// By a name that is put together here, as in program.ts: most enqueues are made by scripts.
+function loadHint(): Promise<typeof import("../enqueue_hint.ts")> {
+  return import(new URL("../enqueue_hint.ts", import.meta.url).href);
 }
 
 function refuseRepeatedIds(requests: readonly JobRequest[]) {

@@ -5,7 +5,6 @@ import { wholeNumber } from "../options.ts";
 
 export function eventsCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("What has happened to jobs, queues and schedules, with causes and actors.")
     .option("-f, --follow", "Go on until Ctrl-C.")
     .option("--since <seq:string>", "Those after the event with this number.", { default: "0" })
     .action(async (options) => {

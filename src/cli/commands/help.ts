@@ -5,7 +5,6 @@ import type { AnyCommand, App, GlobalOptions } from "../app.ts";
 /** `help [COMMAND…]` for commands at every level; Cliffy's own knows one level. */
 export function helpCommand(_app: App, root: () => AnyCommand) {
   return new Command<GlobalOptions>()
-    .description("Show the help of a command.")
     .arguments("[command...:string]")
     .action((_options, ...names) => {
       let command = root();

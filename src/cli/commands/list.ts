@@ -8,7 +8,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function listCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("List jobs, the newest last.")
     .option("-s, --state <state:string>", "Only jobs in this state.")
     .option("--queue <name:string>", "Only jobs of this queue.")
     .option("--tag <tag:string>", "Only jobs with this tag.")

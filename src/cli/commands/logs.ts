@@ -4,7 +4,6 @@ import { wholeNumber } from "../options.ts";
 
 export function logsCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Print what a job printed: its stdout on stdout, its stderr on stderr.")
     .arguments("<id:string>")
     .option("-f, --follow", "Go on until the job ends for good, and return its exit code.")
     .option("--attempt <n:string>", "Of this attempt instead of the last one.")

@@ -10,7 +10,6 @@ const STEP = 500;
 
 export function pruneCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Delete completed and cancelled jobs; dead ones only with --state dead.")
     .option("--older-than <duration:string>", "Only those that ended longer ago than this.")
     .option("-s, --state <state:string>", "Only those in this state.")
     .option("--queue <name:string>", "Only those of this queue.")

@@ -8,7 +8,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function queueCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Queues: pause and resume them, and limit how many of their jobs run at a time.")
     .action(function () {
       this.showHelp();
     })

@@ -10,7 +10,6 @@ import {
 
 export function retryCommand(app: App) {
   const command = new Command<GlobalOptions>()
-    .description("Run failed, dead or cancelled jobs now, with all their attempts before them.")
     .arguments("[ids...:string]");
   return addSelectionOptions(command, "Retry").action(async (options, ...ids) => {
     using store = await storeToRead(app, options);

@@ -4,7 +4,6 @@ import { addJobOptions, type JobOptions } from "../job_options.ts";
 
 export function runCommand(app: App) {
   const command = new Command<GlobalOptions>()
-    .description("Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.")
     .arguments("[words...:string]")
     .example(
       "In CI: like make test, with retries, a timeout, and its log kept",

@@ -9,7 +9,6 @@ const NOT_REPEATABLE = ["id", "run_at", "after", "after_any"];
 
 export function scheduleCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Jobs that are made again and again, at the times of a cron expression.")
     .action(function () {
       this.showHelp();
     })

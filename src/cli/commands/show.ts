@@ -8,7 +8,6 @@ const OUTPUT_LINES = 10;
 
 export function showCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Show one job: its settings, every attempt, and the last lines of its output.")
     .arguments("<id:string>")
     .action(async (options, id) => {
       using store = await storeToRead(app, options);

@@ -5,7 +5,6 @@ import { jsonLine } from "../format/text.ts";
 
 export function statusCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Count the jobs in each state, and show the live workers with what they run.")
     .option("--watch", "Redraw it whenever something changes, until Ctrl-C.")
     .action(async (options) => {
       using store = await storeToRead(app, options);

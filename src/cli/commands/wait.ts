@@ -3,7 +3,6 @@ import { type App, type GlobalOptions } from "../app.ts";
 
 export function waitCommand(app: App) {
   return new Command<GlobalOptions>()
-    .description("Wait until jobs have ended, and return the highest of their exit codes.")
     .arguments("[ids...:string]")
     .option("--all", "All jobs that have not ended.")
     .option("--timeout <duration:string>", "Wait no longer than this; then the exit code is 124.")

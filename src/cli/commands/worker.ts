@@ -5,11 +5,8 @@ import { stopWorkers } from "../stop_workers.ts";
 import type { StartOptions } from "../start_worker.ts";
 import { jsonLine } from "../format/text.ts";
 
-const START = "Run jobs until told to stop.";
-
 export function workerCommand(app: App) {
   return startOptions(new Command<GlobalOptions>())
-    .description(`${START} The same as worker start.`)
     .option("--stop", "Stop every worker process of the store: the same as worker stop.")
     .action(async (options) => {
       if (options.stop) await stopWorkers(app, options, {});
@@ -22,7 +19,7 @@ export function workerCommand(app: App) {
 
 function startCommand(app: App) {
   return startOptions(new Command<GlobalOptions>())
-    .description(START)
+    .description("Run jobs until told to stop.")
     .example("Four jobs at a time", "queuectl worker start --count 4")
     .example("In CI: run what there is, fail if a job died", "queuectl worker start --drain")
     .action((options) => start(app, options));
