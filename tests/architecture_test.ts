@@ -139,6 +139,7 @@ Deno.test("enqueue reads nothing of workers, people's hints, migrations, cron an
   const read = readFor("src/cli/commands/enqueue.ts");
   assert(read.has("src/store/open.ts"));
   const others = ["node:os", "src/store/migrations.ts", "src/cli/enqueue_hint.ts", CRON_LIBRARY];
+  others.push("src/cli/format/enqueued.ts", "src/cli/live_workers.ts");
   const isOther = (path: string) => others.includes(path) || path.startsWith("src/worker/");
   assertEquals([...read].filter(isOther), []);
 });

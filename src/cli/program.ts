@@ -9,21 +9,26 @@ export const VERSION = "0.1.0";
 const LONGEST_ERROR = 500;
 
 /**
- * What each command is for, in the order of the help. The rest of it is in the file with its name, which
- * is loaded when it is needed.
+ * The commands in the order of the help, with their arguments and what they are for. The rest of each is
+ * in the file with its name, which is loaded when it is needed.
  */
 const COMMANDS: Readonly<Record<string, string>> = {
-  enqueue: "Add a job: a shell command, an argument list, or JSON.",
-  run: "Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.",
+  "enqueue [words...:string]": "Add a job: a shell command, an argument list, or JSON.",
+  "run [words...:string]":
+    "Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.",
   worker: "Run jobs until told to stop. The same as worker start.",
   status: "Count the jobs in each state, and show the live workers with what they run.",
   list: "List jobs, the newest last.",
-  show: "Show one job: its settings, every attempt, and the last lines of its output.",
-  logs: "Print what a job printed: its stdout on stdout, its stderr on stderr.",
-  wait: "Wait until jobs have ended, and return the highest of their exit codes.",
-  cancel: "End jobs for good: those that wait at once, those that run with all they started.",
-  retry: "Run failed, dead or cancelled jobs now, with all their attempts before them.",
-  delete: "Delete jobs with their history and output; what waits for them is cancelled.",
+  "show <id:string>":
+    "Show one job: its settings, every attempt, and the last lines of its output.",
+  "logs <id:string>": "Print what a job printed: its stdout on stdout, its stderr on stderr.",
+  "wait [ids...:string]": "Wait until jobs have ended, and return the highest of their exit codes.",
+  "cancel [ids...:string]":
+    "End jobs for good: those that wait at once, those that run with all they started.",
+  "retry [ids...:string]":
+    "Run failed, dead or cancelled jobs now, with all their attempts before them.",
+  "delete [ids...:string]":
+    "Delete jobs with their history and output; what waits for them is cancelled.",
   prune: "Delete completed and cancelled jobs; dead ones only with --state dead.",
   dlq: "The dead letter queue: jobs that have used up their attempts.",
   queue: "Queues: pause and resume them, and limit how many of their jobs run at a time.",
@@ -31,15 +36,23 @@ const COMMANDS: Readonly<Record<string, string>> = {
   events: "What has happened to jobs, queues and schedules, with causes and actors.",
   config: "The settings of the store; jobs keep those of the moment they were enqueued.",
   doctor: "Look for whatever could be wrong with the store, its workers and this machine.",
-  backup: "Copy the store to a file, whatever workers and people are doing meanwhile.",
-  completions: "Print the script that completes commands, options and names in a shell.",
+  "backup <file:string>":
+    "Copy the store to a file, whatever workers and people are doing meanwhile.",
+  "completions <shell:string>":
+    "Print the script that completes commands, options and names in a shell.",
   complete: "List what can stand at the end of a command line, for completions.",
-  help: "Show the help of a command.",
+  "help [command...:string]": "Show the help of a command.",
 };
-const ALL = Object.keys(COMMANDS);
+const ALL = Object.keys(COMMANDS).map(nameOf);
 const HIDDEN = "complete";
+/** These need no command if nothing follows. */
+const ALONE = ["--help", "-h", "--version", "-V"];
 
-/** The tree of commands. Those that are not `loaded` have a name and a description only. */
+function nameOf(definition: string): string {
+  return definition.split(" ", 1)[0]!;
+}
+
+/** The tree of commands. Those that are not `loaded` are there for the list of commands only. */
 export async function program(app: App, loaded: readonly string[] = ALL): Promise<AnyCommand> {
   const root: AnyCommand = new Command()
     .name("queuectl")
@@ -53,13 +66,14 @@ export async function program(app: App, loaded: readonly string[] = ALL): Promis
     })
     .noExit();
   const commands = await Promise.all(
-    ALL.map((name) =>
-      loaded.includes(name) ? load(name, app, () => root) : new Command() as AnyCommand
-    ),
+    ALL.map((name) => loaded.includes(name) ? load(name, app, () => root) : null),
   );
-  for (const [i, name] of ALL.entries()) {
-    root.command(name, commands[i]!).description(COMMANDS[name]!);
-    if (name === HIDDEN) root.hidden();
+  for (const [i, [definition, description]] of Object.entries(COMMANDS).entries()) {
+    const command = commands[i];
+    if (command) root.command(nameOf(definition), command);
+    else root.command(definition);
+    root.description(description);
+    if (nameOf(definition) === HIDDEN) root.hidden();
     root.reset();
   }
   return root;
@@ -72,18 +86,29 @@ async function load(name: string, app: App, root: () => AnyCommand): Promise<Any
   return module[`${name}Command`](app, root);
 }
 
-/** The commands that a command line is about. */
-function neededFor(args: readonly string[], word: string | undefined): readonly string[] {
+/** Where among the words the command is, behind the options that may stand before it. */
+function commandIndex(args: readonly string[]): number {
+  for (let at = 0;;) {
+    if (/^(--json|--no-color|--db=.+)$/s.test(args[at] ?? "")) at++;
+    else if (args[at] === "--db" && /^[^-]/.test(args[at + 1] ?? "")) at += 2;
+    else return at;
+  }
+}
+
+/** The commands that a command line is about; all of them where that cannot be told in advance. */
+function neededFor(args: readonly string[], at: number): readonly string[] {
+  const word = args[at];
   if (word === undefined) return [];
-  if (word === "complete") return ALL;
-  return word === "help" ? args : [word];
+  if (ALONE.includes(word) && at === args.length - 1) return [];
+  if (word === "help") return args;
+  return ALL.includes(word) && word !== "complete" ? [word] : ALL;
 }
 
 /** Carries out a command line and returns the exit code. */
 export async function runProgram(args: readonly string[], app: App): Promise<number> {
   try {
     const at = commandIndex(args);
-    const root = await program(app, neededFor(args, args[at]));
+    const root = await program(app, neededFor(args, at));
     await root.parse(valuesBehindDashes(args, at));
     return app.exitCode;
   } catch (error) {
@@ -95,11 +120,6 @@ export async function runProgram(args: readonly string[], app: App): Promise<num
     }
     return exitCode;
   }
-}
-
-/** Where among the words the command is; -1 if there is none. */
-function commandIndex(args: readonly string[]): number {
-  return args.findIndex((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--db");
 }
 
 /** `config set KEY -1` is about a value, though a parser of options takes it for one. */

@@ -151,7 +151,7 @@ export type StopRequest = "graceful" | "force";
 export interface Worker extends NewWorker {
   startedAt: number;
   heartbeatAt: number;
-  /** Counts renewals and claims, from no fixed number on: while it changes, the worker lives. */
+  /** Counts renewals and turns, from no fixed number on: while it changes, the worker lives. */
   beat: number;
   stop: StopRequest | null;
 }

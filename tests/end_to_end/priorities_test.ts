@@ -112,13 +112,14 @@ Deno.test("a job does not start before it is due, and then at once, however seld
 
 Deno.test("while a queue is kept busy with higher priorities, a low one runs when it has waited long enough", async () => {
   await using cli = new Cli();
-  // Each of these adds its successor, so that there is always one waiting.
+  // Each of these adds its successor, so that some are always waiting: more than are claimed ahead.
+  const BUSY = 6;
   const busy = ["enqueue", "--priority", "1", "sh busy.sh"];
   cli.write("busy.sh", `echo busy >> ran; ${QUEUECTL} enqueue --priority 1 'sh busy.sh'`);
-  for (const _ of [1, 2]) await cli.ok(...busy);
+  for (let i = 0; i < BUSY; i++) await cli.ok(...busy);
   await cli.ok("enqueue", "--id", "low", "echo low >> ran");
   await cli.startWorker();
-  await cli.linesOnce("ran", 6);
+  await cli.linesOnce("ran", 2 * BUSY);
   await cli.ok("worker", "stop");
   const before = cli.lines("ran");
   assertEquals(before.filter((line) => line === "low"), []);
@@ -130,5 +131,5 @@ Deno.test("while a queue is kept busy with higher priorities, a low one runs whe
   const after = cli.lines("ran").slice(before.length);
   assertEquals(after[0], "low");
   assertEquals(after.slice(1).every((line) => line === "busy"), true);
-  assertEquals((await cli.json("status")).jobs.pending, 2);
+  assertEquals((await cli.json("status")).jobs.pending, BUSY);
 });

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { AnyCommand, App } from "../../src/cli/app.ts";
-import { program, runProgram } from "../../src/cli/program.ts";
-import { realSystem } from "../../src/system.ts";
+import type { AnyCommand } from "../../src/cli/app.ts";
+import { program } from "../../src/cli/program.ts";
 import { Cli } from "../helpers/cli.ts";
+import { commandsBelow, InProcess } from "../helpers/in_process.ts";
 
 const BAD_REQUEST = 2;
 const HUGE = "9".repeat(30);
@@ -73,57 +73,16 @@ function wordsFor(path: string, option?: string): string[] {
   return option === "--command" ? words.filter((word) => word !== "true") : words;
 }
 
-/** Every command that people are told of, by the words that it is called with. */
-function* commandsBelow(command: AnyCommand, path: string[] = []): Generator<[string, AnyCommand]> {
-  for (const child of command.getCommands()) {
-    const words = [...path, child.getName()];
-    yield [words.join(" "), child];
-    yield* commandsBelow(child, words);
-  }
-}
-
-/** The command line within this process, which is quick enough for a thousand requests. */
-class InProcess {
-  readonly #cli: Cli;
-
-  constructor(cli: Cli) {
-    this.#cli = cli;
-  }
-
-  app(print: { out: string; err: string }): App {
-    const add = (to: "out" | "err") => (data: string | Uint8Array) => {
-      print[to] += typeof data === "string" ? data : new TextDecoder().decode(data);
-    };
-    return {
-      terminal: {
-        out: add("out"),
-        err: add("err"),
-        write: (_, data) => Promise.resolve(add("out")(data)),
-        outIsTerminal: false,
-        errIsTerminal: false,
-        ask: () => undefined,
-        columns: () => Infinity,
-      },
-      system: realSystem,
-      folder: this.#cli.folder,
-      env: (name) => name === "QUEUECTL_DB" ? this.#cli.db : undefined,
-      isTask: false,
-      exitCode: 0,
-    };
-  }
-
-  /** Asserts that a request is refused in one harmless sentence. */
-  async refuses(args: string[]) {
-    const print = { out: "", err: "" };
-    const code = await runProgram(args, this.app(print));
-    const about = JSON.stringify(args);
-    assertEquals(code, BAD_REQUEST, `exit code of ${about}: ${print.err}`);
-    assertEquals(print.out, "", `stdout of ${about}`);
-    assertMatch(print.err, /^[^\n]{1,500}\n$/, `stderr of ${about}`);
-    // deno-lint-ignore no-control-regex -- that is the point
-    assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(print.err), `control characters on stderr of ${about}`);
-    assert(!/Unexpected failure/.test(print.err), `${about}: ${print.err}`);
-  }
+/** Asserts that a request is refused in one harmless sentence. */
+async function assertRefuses(inProcess: InProcess, args: string[]) {
+  const { code, out, err } = await inProcess.run(args);
+  const about = JSON.stringify(args);
+  assertEquals(code, BAD_REQUEST, `exit code of ${about}: ${err}`);
+  assertEquals(out, "", `stdout of ${about}`);
+  assertMatch(err, /^[^\n]{1,500}\n$/, `stderr of ${about}`);
+  // deno-lint-ignore no-control-regex -- that is the point
+  assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(err), `control characters on stderr of ${about}`);
+  assert(!/Unexpected failure/.test(err), `${about}: ${err}`);
 }
 
 /** Refuses what `requests` makes of each command, and asserts that the store has not changed. */
@@ -138,12 +97,12 @@ async function refusesAll(
     ...[...Deno.readDirSync(cli.folder)].map(({ name }) => name),
   ];
   const before = await contents();
-  const inProcess = new InProcess(cli);
-  const root = await program(inProcess.app({ out: "", err: "" }));
+  const inProcess = new InProcess({ folder: cli.folder, db: cli.db });
+  const root = await program(inProcess.app());
   let tried = 0;
   for (const [path, command] of commandsBelow(root)) {
     for (const request of requests(path, command)) {
-      await inProcess.refuses([...path.split(" "), ...request]);
+      await assertRefuses(inProcess, [...path.split(" "), ...request]);
       tried++;
     }
   }
