@@ -16,7 +16,10 @@ export function newId(length = 12): string {
   return id;
 }
 
-/** What a name that a person chooses may be, of a job, a queue, a tag or a schedule: safe in a shell, a URL, a file name and a terminal. */
+/**
+ * What a name that a person chooses may be, of a job, a queue, a tag or a schedule: safe in a
+ * shell, a URL, a file name and a terminal.
+ */
 export const NAME_RULE = '1 to 64 letters, digits, ".", "_", ":" or "-", not beginning with "-"';
 
 export function isName(text: string): boolean {

@@ -25,7 +25,10 @@ export interface Job extends Backoff {
   okCodes: number[];
   /** Exit codes after which no further attempt is made. */
   fatalCodes: number[];
-  /** How long exit code 75 puts the job off without costing an attempt; null if it is a failure like any other. */
+  /**
+   * How long exit code 75 puts the job off without costing an attempt; null if it is a failure like
+   * any other.
+   */
   snoozeMs: number | null;
   snoozes: number;
   cwd: string;

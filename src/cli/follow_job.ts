@@ -39,8 +39,9 @@ export interface EndedJob {
 }
 
 /**
- * Prints what a job prints until it has ended for good: of the attempt that is being read and of the
- * later ones, or with `pinned` of that one only; undefined if it is deleted meanwhile. `onLook` is called each time it has been looked at.
+ * Prints what a job prints until it has ended for good: of the attempt that is being read and of
+ * the later ones, or with `pinned` of that one only; undefined if it is deleted meanwhile. `onLook`
+ * is called each time it has been looked at.
  */
 export async function followJob(
   { store, changes }: { store: Store; changes: Changes },

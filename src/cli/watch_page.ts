@@ -8,7 +8,10 @@ const REDRAW_MS = 1000;
 /** However fast the store changes, a person reads no faster. */
 const FASTEST_MS = 100;
 
-/** Shows a page again whenever the store changes, until Ctrl-C; in place on a terminal, else below the last one. */
+/**
+ * Shows a page again whenever the store changes, until Ctrl-C; in place on a terminal, else below
+ * the last one.
+ */
 export async function watchPage(
   { system, terminal }: App,
   { store, path }: { store: Store; path: string },

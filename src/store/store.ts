@@ -278,7 +278,10 @@ export interface Store extends Disposable {
   ): Promise<Enqueued[]>;
   /** The job with exactly this id, if there is one. */
   get(id: string): Promise<Job | undefined>;
-  /** The job with this id, or the only one whose id begins with it (4 characters or more). Throws a UserError. */
+  /**
+   * The job with this id, or the only one whose id begins with it (4 characters or more). Throws a
+   * UserError.
+   */
   find(idOrPrefix: string): Promise<Job>;
   /** The newest `limit` jobs that match, in order of arrival. */
   list(filter: JobFilter, limit: number): Promise<JobPage>;
@@ -286,7 +289,10 @@ export interface Store extends Disposable {
   counts(): Promise<JobCounts>;
   /** A job's attempts in the order they were made. */
   attempts(jobId: string): Promise<AttemptRecord[]>;
-  /** A page of an attempt's kept output in the order it came, from place `from` on. Empty after the last one. */
+  /**
+   * A page of an attempt's kept output in the order it came, from place `from` on. Empty after the
+   * last one.
+   */
   output(attempt: number, from: number): Promise<OutputChunk[]>;
   /** The ids of all jobs that have not ended, in order of arrival. */
   unfinished(): Promise<string[]>;
@@ -306,8 +312,8 @@ export interface Store extends Disposable {
    */
   retry(which: JobSelection, states: readonly JobState[], by: By): Promise<string[]>;
   /**
-   * Deletes jobs with their history; what waits for their completion is cancelled. By id, throws, changing nothing,
-   * if one is running, or not one of `states`. Returns their ids.
+   * Deletes jobs with their history; what waits for their completion is cancelled. By id, throws,
+   * changing nothing, if one is running, or not one of `states`. Returns their ids.
    */
   remove(which: JobSelection, states: readonly JobState[], by: By): Promise<string[]>;
   /**
@@ -356,7 +362,10 @@ export interface Store extends Disposable {
 
   /** Adds a worker process, or brings it back if it was taken for dead. */
   register(worker: NewWorker, now: number): Promise<void>;
-  /** A sign of life that renews all leases of the worker process, for `leaseMs`. False if it is not known any more. */
+  /**
+   * A sign of life that renews all leases of the worker process, for `leaseMs`. False if it is not
+   * known any more.
+   */
   renew(worker: string, leaseMs: number, now: number): Promise<boolean>;
   /** Forgets a worker process; with `beat`, only if it has given no sign of life since. */
   deregister(worker: string, beat?: number): Promise<void>;
@@ -369,12 +378,13 @@ export interface Store extends Disposable {
   /** Every job that is being worked on. */
   leases(): Promise<HeldLease[]>;
   /**
-   * Stores output, settles what ended with what follows from it for other jobs, and claims one job for
-   * each executor that may have one: of a queue the highest priority first (it grows with waiting), then the one due first, then the one that
-   * came first; of several queues the one with the highest priority, in turns where that is the same.
-   * Paused queues are left alone, and the limit of a queue holds over all workers. Each turn is a sign of
-   * life, and only worker processes that are known may claim. What no longer carries the job's lease
-   * token changes nothing; settlements that came too late are reported.
+   * Stores output, settles what ended with what follows from it for other jobs, and claims one job
+   * for each executor that may have one: of a queue the highest priority first (it grows with
+   * waiting), then the one due first, then the one that came first; of several queues the one with
+   * the highest priority, in turns where that is the same. Paused queues are left alone, and the
+   * limit of a queue holds over all workers. Each turn is a sign of life, and only worker processes
+   * that are known may claim. What no longer carries the job's lease token changes nothing;
+   * settlements that came too late are reported.
    */
   turn(turn: Turn, now: number): Promise<TurnResult>;
   outlook(scope: Scope, now: number): Promise<Outlook>;
@@ -385,7 +395,10 @@ export interface Store extends Disposable {
 
   /** Reads everything and looks for damage. */
   examine(): Promise<Examination>;
-  /** Writes a copy of this moment, durably, to a file that is not there yet, whatever others are doing. Throws a UserError. */
+  /**
+   * Writes a copy of this moment, durably, to a file that is not there yet, whatever others are
+   * doing. Throws a UserError.
+   */
   backup(path: string): Promise<void>;
 
   /** A number that changes when another connection has written. Costs next to nothing. */

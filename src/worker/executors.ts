@@ -1,4 +1,7 @@
-/** An executor is given so much ahead as it will have begun within this time, if all take as long as its last. */
+/**
+ * An executor is given so much ahead as it will have begun within this time, if all take as long as
+ * its last.
+ */
 const AHEAD_MS = 100;
 /** No more than so many: what they are claimed for is that the executor need not wait for the next turn. */
 const MOST_AHEAD = 4;

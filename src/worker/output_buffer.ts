@@ -1,7 +1,10 @@
 import type { OutputChunk, Stream } from "../store/store.ts";
 import type { Printed } from "./protocol.ts";
 
-/** Reads are gathered up to this size, so that a job which prints byte by byte does not fill the store with rows. */
+/**
+ * Reads are gathered up to this size, so that a job which prints byte by byte does not fill the
+ * store with rows.
+ */
 const CHUNK_BYTES = 65_536;
 
 /**

@@ -81,7 +81,10 @@ export function isAlive({ pid, startedAt }: ProcessId): boolean {
   return identify(pid)?.startedAt === startedAt;
 }
 
-/** All living processes that carry the mark of an attempt, and of which. Those of other users cannot be seen. */
+/**
+ * All living processes that carry the mark of an attempt, and of which. Those of other users cannot
+ * be seen.
+ */
 export function attemptsOfProcesses(): { pid: number; attempt: string }[] {
   if (Deno.build.os !== "linux") return [];
   const mark = `${ATTEMPT_MARK}=`;

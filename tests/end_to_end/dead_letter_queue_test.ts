@@ -5,7 +5,10 @@ async function idsOf(cli: Cli, ...args: string[]): Promise<string[]> {
   return (await cli.json(...args)).map(({ id }: { id: string }) => id);
 }
 
-/** A store with dead jobs of these ids, which succeed once there is a file `fixed`, and one that is completed. */
+/**
+ * A store with dead jobs of these ids, which succeed once there is a file `fixed`, and one that is
+ * completed.
+ */
 async function storeWithDead(...ids: string[]): Promise<Cli> {
   const cli = new Cli();
   const jobs = ids.map((id) => ({ id, command: "[ -e fixed ]", max_retries: 2, backoff_base: 0 }));

@@ -56,7 +56,10 @@ async function add(cli: Cli, name: string, cron: string, ...said: string[]): Pro
   return Date.parse(firstTick);
 }
 
-/** Puts the next tick of a schedule into the past, as if nobody had worked since. No worker may run meanwhile. */
+/**
+ * Puts the next tick of a schedule into the past, as if nobody had worked since. No worker may run
+ * meanwhile.
+ */
 function setBack(cli: Cli, name: string, ms: number) {
   const db = new Database(cli.db, { int64: true });
   try {
@@ -171,7 +174,10 @@ Deno.test("schedule list shows the next three ticks and what became of the last 
   assertEquals([deleted.last_job, deleted.last_state], [job, null]);
 });
 
-/** What becomes of four days without a worker: how many jobs there are then, and the days ago of the last tick. */
+/**
+ * What becomes of four days without a worker: how many jobs there are then, and the days ago of the
+ * last tick.
+ */
 const MISSED = {
   skip: { jobs: 0, lastTick: null },
   one: { jobs: 1, lastTick: 1 },

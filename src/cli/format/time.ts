@@ -15,7 +15,10 @@ export function relativeTime(ms: number, now: number): string {
   return distance < 0 ? `${span(-distance)} ago` : `in ${span(distance)}`;
 }
 
-/** An instant by the local clock, seen from `now`: `14:00`, with seconds if there are any, or with its date on another day. */
+/**
+ * An instant by the local clock, seen from `now`: `14:00`, with seconds if there are any, or with
+ * its date on another day.
+ */
 export function clockTime(ms: number, now: number): string {
   return shortened(localTime(ms), localTime(now));
 }
