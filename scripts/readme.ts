@@ -52,11 +52,19 @@ async function commandsPart(): Promise<string> {
       const value = typeDefinition.replace(/:\w+/, "");
       rows.push([`  ${[flags.join(", "), value].join(" ").trim()}`, description]);
     }
-    if (repeats) rows.push(["  …", "And the options of enqueue."]);
+    if (repeats) rows.push(["  …", `And the options of enqueue${butFor(options)}.`]);
     for (const child of children) describe(child, `${path} ${child.getName()}`.trim());
   };
   describe(root, "");
   return fenced([["COMMAND", "WHAT IT DOES"], ...rows]);
+}
+
+/** Those options of a job that are not among `options`, in words. */
+function butFor(options: readonly { name: string }[]): string {
+  const taken = new Set(options.map(({ name }) => name));
+  const left = FIELDS.map(({ flags }) => /--([a-z-]+)/.exec(flags)![1]!)
+    .filter((name) => !taken.has(name));
+  return left.length === 0 ? "" : `, but for ${left.map((name) => `--${name}`).join(", ")}`;
 }
 
 function optionsOf(command: AnyCommand) {

@@ -14,6 +14,13 @@ export class UserError extends Error {
   }
 }
 
+/** A job of a batch that cannot be added, for which none of them is. */
+export class RefusedJob extends UserError {
+  constructor(message: string, exitCode: number, readonly job: string) {
+    super(message, exitCode);
+  }
+}
+
 /** The request was right, but it could not be carried out. */
 export function operationFailed(message: string, cause?: unknown): UserError {
   return new UserError(message, OPERATION_FAILED, { cause });

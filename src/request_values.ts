@@ -27,7 +27,7 @@ export function readCommand(command: string, label = "command"): string {
   if (bytes > LONGEST_COMMAND_BYTES) {
     throw badRequest(`Cannot use a ${label} of ${bytes} bytes: expected less than 128 KiB`);
   }
-  return withoutNul(command, label);
+  return plainText(command, label);
 }
 
 /** Throws a bad request unless `name` may be the name of a job, a queue, a tag or a schedule. */
@@ -69,7 +69,7 @@ export function readDelay(text: string, label: string): number {
 }
 
 export function readKeyText(key: string, label: string): string {
-  if (key.trim() !== "" && key.length <= LONGEST_KEY) return withoutNul(key, label);
+  if (key.trim() !== "" && key.length <= LONGEST_KEY) return plainText(key, label);
   throw badRequest(
     `Cannot use ${label} ${quote(key)}: expected a text of 1 to ${LONGEST_KEY} characters`,
   );
@@ -95,7 +95,7 @@ export function readOrNone<Name extends SettingName>(name: Name, value: unknown,
 
 export function readPath(path: string, label: string): string {
   if (path.trim() === "") throw badRequest(`Cannot use an empty ${label}: expected a folder`);
-  return withoutNul(path, label);
+  return plainText(path, label);
 }
 
 export function readEnv(
@@ -107,10 +107,10 @@ export function readEnv(
     ? value.map((assignment: string) => splitAssignment(assignment, label, env))
     : Object.entries(value as Record<string, unknown>);
   for (const [key, text] of entries) {
-    if (!/^[^=\0]+$/.test(key) || typeof text !== "string") {
+    if (!/^[^=\0]+$/.test(key) || !key.isWellFormed() || typeof text !== "string") {
       throw badRequest(`Cannot set ${label} ${quote(key)}: expected a name and a string`);
     }
-    withoutNul(text, `${label} ${quote(key)}`);
+    plainText(text, `${label} ${quote(key)}`);
   }
   return Object.fromEntries(entries as [string, string][]);
 }
@@ -131,9 +131,13 @@ function splitAssignment(
   return [assignment, now];
 }
 
-function withoutNul(text: string, label: string): string {
+/** What a program can be given, and a store can keep. */
+function plainText(text: string, label: string): string {
   if (text.includes("\0")) {
     throw badRequest(`Cannot use a ${label} with a NUL character: expected text`);
+  }
+  if (!text.isWellFormed()) {
+    throw badRequest(`Cannot use a ${label} with half a surrogate pair: expected text`);
   }
   return text;
 }

@@ -23,8 +23,8 @@ export async function addSchedule(
   }
   const by = byPerson(app);
   const around = surroundings(app, by);
-  const { requests: [request], many } = await readRequests(options, words, around);
-  if (many) throw badRequest("Cannot schedule a list of jobs: expected one");
+  const { requests: [request], places } = await readRequests(options, words, around);
+  if (places) throw badRequest("Cannot schedule a list of jobs: expected one");
   const { id, runAt, after, afterAny } = request!;
   if ([id, runAt, after, afterAny].some((value) => value !== undefined)) {
     throw badRequest(

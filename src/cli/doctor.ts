@@ -44,7 +44,7 @@ export async function examine(
     space(path),
     clock(examination, workers, system.now()),
     deadWorkers(workers, system.monotonic()),
-    orphans(leases),
+    await orphans(store, leases),
   ];
 }
 
@@ -110,9 +110,7 @@ function log(path: string): Finding {
 
 function space(path: string): Finding {
   const bytes = freeBytes(dirname(path));
-  if (bytes === null) {
-    return warning("disk", "df does not say how much room there is", "look for yourself");
-  }
+  if (bytes === null) return ok("disk", "how much is free is not known: there is no df here");
   const found = `${Math.floor(bytes / MIB)} MiB free`;
   if (bytes >= LITTLE_SPACE_BYTES) return ok("disk", found);
   return warning("disk", found, "make room: nothing can be enqueued or settled on a full disk");
@@ -150,17 +148,25 @@ function deadWorkers(workers: readonly Worker[], now: number): Finding {
   return warning("workers", found, "start a worker: it takes back what they were doing");
 }
 
-/** Processes of attempts that nobody holds any more. */
-function orphans(leases: readonly HeldLease[]): Finding {
+/** Processes of attempts of this store's jobs that nobody holds any more. */
+async function orphans(store: Store, leases: readonly HeldLease[]): Promise<Finding> {
   const held = new Set(leases.map(({ lease }) => lease.token));
-  const strays = attemptsOfProcesses().filter(({ attempt }) => !held.has(attempt));
+  const strays: number[] = [];
+  for (const { pid, attempt, job } of attemptsOfProcesses()) {
+    if (!held.has(attempt) && await hasJob(store, job)) strays.push(pid);
+  }
   if (strays.length === 0) return ok("orphans", "no job has left a process behind");
-  const pids = strays.map(({ pid }) => pid).join(" ");
-  return warning(
-    "orphans",
-    `processes that carry the mark of an attempt of no running job here: ${pids}`,
-    "they may belong to another store; otherwise end them",
-  );
+  const found = `processes of attempts that have ended: ${strays.join(" ")}`;
+  return warning("orphans", found, "end them, unless another store has a job with the same id");
+}
+
+async function hasJob(store: Store, id: string): Promise<boolean> {
+  try {
+    return (await store.find(id)).id === id;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
 }
 
 function sizeOf(path: string): number | undefined {

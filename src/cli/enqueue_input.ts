@@ -6,9 +6,8 @@ import { readCommand } from "../request_values.ts";
 /** What `enqueue` was asked for, and whether it was one job or a list of them. */
 export interface EnqueueInput {
   requests: JobRequest[];
-  many: boolean;
-  /** The number of the line that a request stands in, where there are lines. */
-  lines?: number[];
+  /** Where each stands in the list, such as `line 3`; null if it is no list. */
+  places: string[] | null;
 }
 
 /**
@@ -56,7 +55,7 @@ function quoteWords(words: readonly string[]): string {
 }
 
 function one(request: JobRequest): EnqueueInput {
-  return { requests: [request], many: false };
+  return { requests: [request], places: null };
 }
 
 /** Jobs from the text of a file: one JSON object, an array of them, or one object a line. */
@@ -64,9 +63,10 @@ function readJobs(text: string, around: Surroundings): EnqueueInput {
   const whole = tryParse(text);
   if (Array.isArray(whole)) {
     if (whole.length === 0) throw emptyInput();
+    const places = whole.map((_, i) => `job ${i + 1}`);
     return {
-      requests: whole.map((job, i) => at(`job ${i + 1}`, () => requestFromJson(job, around))),
-      many: true,
+      requests: whole.map((job, i) => at(places[i], () => requestFromJson(job, around))),
+      places,
     };
   }
   if (whole !== undefined) return one(requestFromJson(whole, around));
@@ -75,28 +75,34 @@ function readJobs(text: string, around: Surroundings): EnqueueInput {
 
 function readLines(text: string, around: Surroundings): EnqueueInput {
   const requests: JobRequest[] = [];
-  const lines: number[] = [];
+  const places: string[] = [];
   text.split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
-    requests.push(at(`line ${i + 1}`, () => requestFromJson(parse(line), around)));
-    lines.push(i + 1);
+    const place = `line ${i + 1}`;
+    requests.push(at(place, () => requestFromJson(parse(line), around)));
+    places.push(place);
   });
   if (requests.length === 0) throw emptyInput();
-  return { requests, many: true, lines };
+  return { requests, places };
 }
 
 function emptyInput(): UserError {
   return badRequest("Cannot enqueue from an empty input: expected JSON objects");
 }
 
-/** Does something, and says of a bad request where it stands. */
-export function at<T>(place: string, read: () => T): T {
+/** Does something, and says of a mistake where in the input it stands, if it is a list. */
+export function at<T>(place: string | undefined, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw badRequest(`In ${place}: ${error.message}`, error);
+    throw placed(error, place);
   }
+}
+
+/** `error` with where in the input it stands, if that is known. */
+export function placed(error: unknown, place: string | undefined): unknown {
+  if (!(error instanceof UserError) || place === undefined) return error;
+  return new UserError(`In ${place}: ${error.message}`, error.exitCode, { cause: error });
 }
 
 function parse(text: string): unknown {
@@ -119,7 +125,22 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw badRequest("Cannot read the input as UTF-8: expected JSON in UTF-8", error);
+    const problem = badRequest("Cannot read the input as UTF-8: expected JSON in UTF-8", error);
+    throw placed(problem, `line ${firstBadLine(bytes)}`);
+  }
+}
+
+/** The number of the first line that is no UTF-8. */
+function firstBadLine(bytes: Uint8Array): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for (let line = 1, start = 0;; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    try {
+      decoder.decode(bytes.subarray(start, end < 0 ? undefined : end));
+    } catch {
+      return line;
+    }
+    start = end + 1;
   }
 }
 

@@ -7,7 +7,7 @@ import {
   type Surroundings,
 } from "../job_request.ts";
 import type { GlobalOptions } from "./app.ts";
-import { at, readEnqueueInput } from "./enqueue_input.ts";
+import { at, type EnqueueInput, readEnqueueInput } from "./enqueue_input.ts";
 
 /** Options of which only their names are known when the program is compiled. */
 export type JobOptions = GlobalOptions & Record<string, unknown>;
@@ -24,17 +24,17 @@ export function addJobOptions<C extends TakesOptions>(command: C, without: strin
   return command;
 }
 
-/** The jobs that the words and options of a command ask for, and whether it was a list of them. */
+/** The jobs that the words and options of a command ask for, and where each stands if it was a list. */
 export async function readRequests(
   options: JobOptions,
   words: string[],
   around: Surroundings,
-) {
+): Promise<EnqueueInput> {
   const said = requestFromOptions(options, around);
   if (said.command !== undefined) {
     if (words.length === 0) {
       refuseContradictions(said);
-      return { requests: [said], many: false };
+      return { requests: [said], places: null };
     }
     throw badRequest(
       `Cannot enqueue both --command and ${quote(words.join(" "))}: expected one of them`,
@@ -42,12 +42,8 @@ export async function readRequests(
   }
   const input = await readEnqueueInput(words, around, readBytes);
   const requests = input.requests.map((request) => overridden(request, said));
-  requests.forEach((request, i) => {
-    if (!input.many) return refuseContradictions(request);
-    const place = input.lines ? `line ${input.lines[i]}` : `job ${i + 1}`;
-    at(place, () => refuseContradictions(request));
-  });
-  return { requests, many: input.many };
+  requests.forEach((request, i) => at(input.places?.[i], () => refuseContradictions(request)));
+  return { requests, places: input.places };
 }
 
 /** What options say wins over JSON, also over what does not go together with it. */

@@ -1,5 +1,5 @@
 import { Command, ValidationError } from "@cliffy/command";
-import { BAD_REQUEST, OPERATION_FAILED, UserError } from "../errors.ts";
+import { BAD_REQUEST, badRequest, OPERATION_FAILED, UserError } from "../errors.ts";
 import type { AnyCommand, App } from "./app.ts";
 import { printable } from "./format/text.ts";
 
@@ -107,6 +107,7 @@ function neededFor(args: readonly string[], at: number): readonly string[] {
 /** Carries out a command line and returns the exit code. */
 export async function runProgram(args: readonly string[], app: App): Promise<number> {
   try {
+    refuseBrokenText(args);
     const at = commandIndex(args);
     const root = await program(app, neededFor(args, at));
     await root.parse(valuesBehindDashes(args, at));
@@ -122,10 +123,20 @@ export async function runProgram(args: readonly string[], app: App): Promise<num
   }
 }
 
+// The runtime replaces what is no UTF-8, so that another command would be stored than was meant.
+function refuseBrokenText(args: readonly string[]) {
+  if (Deno.build.os !== "linux" || !args.some((arg) => arg.includes("\ufffd"))) return;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync("/proc/self/cmdline"));
+  } catch (error) {
+    throw badRequest("Cannot read the command line as UTF-8: expected words in UTF-8", error);
+  }
+}
+
 /** `config set KEY -1` is about a value, though a parser of options takes it for one. */
 function valuesBehindDashes(args: readonly string[], command: number): string[] {
   const isNumber = (arg: string) => /^-[\d.]/.test(arg);
-  const sets = args[command] === "config" && args[command + 1] === "set";
+  const sets = ["config set", "queue limit"].includes(args.slice(command, command + 2).join(" "));
   const [numbers, words] = [args.filter(isNumber), args.filter((arg) => !isNumber(arg))];
   // An option without its value would take the dashes for it.
   const isOpen = words.at(-1)?.startsWith("-");

@@ -24,8 +24,8 @@ const LOOK_AROUND_MS = 400;
 export async function runJob(app: App, options: JobOptions, words: string[]): Promise<void> {
   const by = byPerson(app);
   const around = surroundings(app, by);
-  const { requests: [request], many } = await readRequests(options, words, around);
-  if (many) throw badRequest("Cannot run a list of jobs: expected one; see enqueue and wait");
+  const { requests: [request], places } = await readRequests(options, words, around);
+  if (places) throw badRequest("Cannot run a list of jobs: expected one; see enqueue and wait");
   const path = storePath(app, options);
   using store = await openStore(path);
   const job = completeJob(request!, await store.settings(), around);

@@ -1,5 +1,5 @@
 import { failPoint } from "../fail_point.ts";
-import { badRequest, operationFailed, quote } from "../errors.ts";
+import { BAD_REQUEST, OPERATION_FAILED, quote, RefusedJob } from "../errors.ts";
 import { isFinal, type JobState, type NewJob, type Prerequisite } from "../job.ts";
 import { type EndedJob, followEnds } from "./sqlite_ends.ts";
 import { record } from "./sqlite_events.ts";
@@ -7,7 +7,7 @@ import { number, type Sql } from "./sqlite_rows.ts";
 import { matchingIds } from "./sqlite_selection.ts";
 import type { By, Enqueued } from "./store.ts";
 
-/** Adds jobs inside the caller's transaction. Throws a UserError if one of them cannot be added. */
+/** Adds jobs inside the caller's transaction. Throws a RefusedJob if one of them cannot be added. */
 export function enqueueJobs(
   sql: Sql,
   jobs: readonly NewJob[],
@@ -70,7 +70,7 @@ function insertJob(sql: Sql, job: NewJob, now: number) {
     ...[runAt, now, now, Number(runAt <= now)],
   );
   if (inserted === 0) {
-    throw operationFailed(`Cannot enqueue job ${quote(job.id)}: a job with this id exists`);
+    throw refused(job.id, ": a job with this id exists");
   }
 }
 
@@ -86,15 +86,15 @@ function makeRoom(
     | { seq: number; id: string; state: JobState }
     | undefined;
   if (!found) return undefined;
-  const taken = `Cannot enqueue job ${quote(id)} with key ${quote(key!)}: job ${quote(found.id)}`;
+  const taken = ` with key ${quote(key!)}: job ${quote(found.id)} has it and`;
   switch (ifExists) {
     case "skip":
       return { id: found.id, state: found.state };
     case "error":
-      throw operationFailed(`${taken} has it and is ${found.state}`);
+      throw refused(id, `${taken} is ${found.state}`);
     case "replace": {
       if (found.state === "processing") {
-        throw operationFailed(`${taken} has it and runs already, so it cannot be replaced`);
+        throw refused(id, `${taken} runs already, so it cannot be replaced`);
       }
       const cause = `Replaced by job ${quote(id)}`;
       sql(`
@@ -130,10 +130,11 @@ function blockDependent(sql: Sql, jobs: readonly NewJob[], by: By) {
 }
 
 function prerequisite(sql: Sql, job: string, { id }: Prerequisite) {
-  const doing = `Cannot enqueue job ${quote(job)} after ${quote(id)}`;
   const [match, ...others] = matchingIds(sql, id).filter((found) => found !== job || found === id);
-  if (!match) throw operationFailed(`${doing}: no such job`);
-  if (others.length > 0) throw badRequest(`${doing}: several ids begin so`);
+  if (!match) throw refused(job, ` after ${quote(id)}: no such job`);
+  if (others.length > 0) {
+    throw refused(job, ` after ${quote(id)}: several ids begin so`, BAD_REQUEST);
+  }
   return sql("select seq, id, state from jobs where id = ?").get(match) as {
     seq: number;
     id: string;
@@ -167,5 +168,9 @@ function refuseCycles(sql: Sql, needs: ReadonlyMap<number, readonly number[]>) {
   let at = inCycle;
   for (; !met.has(at); at = needs.get(at)!.find((need) => left.has(need))!) met.add(at);
   const { id } = sql("select id from jobs where seq = ?").get(at) as { id: string };
-  throw operationFailed(`Cannot enqueue job ${quote(id)}: by a detour it would run after itself`);
+  throw refused(id, ": by a detour it would run after itself");
+}
+
+function refused(job: string, why: string, exitCode = OPERATION_FAILED): RefusedJob {
+  return new RefusedJob(`Cannot enqueue job ${quote(job)}${why}`, exitCode, job);
 }

@@ -268,7 +268,7 @@ export interface Store extends Disposable {
   // Jobs
 
   /**
-   * Adds all jobs or none. They are durable when it resolves. Throws a UserError that names the job: its
+   * Adds all jobs or none. They are durable when it resolves. Throws a RefusedJob: its
    * id exists, its key is taken, or it is to run after an unknown job or, by a detour, after itself.
    */
   enqueue(

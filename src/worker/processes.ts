@@ -2,6 +2,8 @@ import type { ProcessId } from "../store/store.ts";
 
 /** The variable that marks every process of an attempt, wherever it may have gone. */
 export const ATTEMPT_MARK = "QUEUECTL_ATTEMPT_ID";
+/** The variable that says of which job. */
+const JOB_NAME = "QUEUECTL_JOB_ID";
 
 /** The processes of this machine, as far as recovery needs to know them. */
 export interface Processes {
@@ -82,16 +84,17 @@ export function isAlive({ pid, startedAt }: ProcessId): boolean {
 }
 
 /**
- * All living processes that carry the mark of an attempt, and of which. Those of other users cannot
- * be seen.
+ * All living processes that carry the mark of an attempt, and of which attempt of which job. Those of
+ * other users cannot be seen.
  */
-export function attemptsOfProcesses(): { pid: number; attempt: string }[] {
+export function attemptsOfProcesses(): { pid: number; attempt: string; job: string }[] {
   if (Deno.build.os !== "linux") return [];
-  const mark = `${ATTEMPT_MARK}=`;
   return processIds().flatMap((pid) => {
     const environment = readText(`/proc/${pid}/environ`)?.split("\0");
-    const marked = environment?.find((variable) => variable.startsWith(mark));
-    return marked && identify(pid) ? [{ pid, attempt: marked.slice(mark.length) }] : [];
+    const valueOf = (name: string) =>
+      environment?.find((variable) => variable.startsWith(`${name}=`))?.slice(name.length + 1);
+    const attempt = valueOf(ATTEMPT_MARK);
+    return attempt && identify(pid) ? [{ pid, attempt, job: valueOf(JOB_NAME) ?? "" }] : [];
   });
 }
 

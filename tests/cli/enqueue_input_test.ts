@@ -44,7 +44,7 @@ Deno.test("one word is a shell command, verbatim", async () => {
   ];
   commands.push('{ "a" b; }', "{ 'a'; }", "echo @-", "a@b", "$(true)", "-x", '"quoted"', "5");
   for (const command of commands) {
-    assertEquals(await read([command]), { requests: [{ command }], many: false }, command);
+    assertEquals(await read([command]), { requests: [{ command }], places: null }, command);
   }
 });
 
@@ -65,7 +65,7 @@ Deno.test("several words are an argument list in which each stays one word", asy
     [["-x", "y"], "-x y"],
   ];
   for (const [words, command] of cases) {
-    assertEquals(await read(words), { requests: [{ command }], many: false });
+    assertEquals(await read(words), { requests: [{ command }], places: null });
   }
 });
 
@@ -101,7 +101,7 @@ Deno.test("one word is JSON if it begins like an object", async () => {
     ['@ {"command":"ls"}', { command: "ls" }],
   ];
   for (const [word, request] of cases) {
-    assertEquals(await read([word]), { requests: [request], many: false }, word);
+    assertEquals(await read([word]), { requests: [request], places: null }, word);
   }
 });
 
@@ -125,14 +125,14 @@ Deno.test("standard input and a file may hold one object, an array, or JSON line
   const [a, b] = ['{"id":"a","command":"1"}', '{"id":"b","command":"2"}'];
   const requests = [{ id: "a", command: "1" }, { id: "b", command: "2" }];
   const cases: [string, EnqueueInput][] = [
-    [a, { requests: requests.slice(0, 1), many: false }],
-    [` \n${a}\n`, { requests: requests.slice(0, 1), many: false }],
-    [`[${a},${b}]`, { requests, many: true }],
-    [`[${a}]`, { requests: requests.slice(0, 1), many: true }],
-    [`${a}\n${b}`, { requests, many: true, lines: [1, 2] }],
-    [`${a}\n\n  \n${b}\n`, { requests, many: true, lines: [1, 4] }],
-    [`${a}\r\n${b}\r\n`, { requests, many: true, lines: [1, 2] }],
-    [`\ufeff${a}\n${b}\n`, { requests, many: true, lines: [1, 2] }],
+    [a, { requests: requests.slice(0, 1), places: null }],
+    [` \n${a}\n`, { requests: requests.slice(0, 1), places: null }],
+    [`[${a},${b}]`, { requests, places: ["job 1", "job 2"] }],
+    [`[${a}]`, { requests: requests.slice(0, 1), places: ["job 1"] }],
+    [`${a}\n${b}`, { requests, places: ["line 1", "line 2"] }],
+    [`${a}\n\n  \n${b}\n`, { requests, places: ["line 1", "line 4"] }],
+    [`${a}\r\n${b}\r\n`, { requests, places: ["line 1", "line 2"] }],
+    [`\ufeff${a}\n${b}\n`, { requests, places: ["line 1", "line 2"] }],
   ];
   for (const [text, input] of cases) {
     for (
@@ -146,7 +146,7 @@ Deno.test("standard input and a file may hold one object, an array, or JSON line
 Deno.test("an array may stand in the word itself", async () => {
   assertEquals(await read(['@[{"command":"1"},{"command":"2"}]']), {
     requests: [{ command: "1" }, { command: "2" }],
-    many: true,
+    places: ["job 1", "job 2"],
   });
 });
 
@@ -226,4 +226,10 @@ Deno.test("ten thousand JSON lines are read in order", async () => {
   const requests = await readStdin(lines.join("\n"));
   assertEquals(requests.length, 10_000);
   assertEquals(requests[9_999], { id: "job-9999", command: "9999" });
+});
+
+Deno.test("what is no UTF-8 is named by its line", async () => {
+  const text = new TextEncoder().encode('{"command":"é"}\n\n{"command":"?"}\n');
+  const broken = text.map((byte) => byte === "?".charCodeAt(0) ? 0xff : byte);
+  await assertRefused(["@-"], broken, "In line 3: Cannot read the input as UTF-8");
 });

@@ -69,8 +69,8 @@ function worker(said: Partial<Worker> = {}): Worker {
   return { ...newWorker({ id: "worker1" }), ...alive, ...said };
 }
 
-function held(id: string, workerId: string): HeldLease {
-  const lease = { job: 1, attempt: 1, token: "t" };
+function held(id: string, workerId: string, attempt = 1): HeldLease {
+  const lease = { job: 1, attempt, token: "t" };
   return { lease, job: job({ id, workerId, state: "processing" }), process: null };
 }
 
@@ -88,7 +88,7 @@ function fullQueue(maxRunning: number, name = "default"): Queue {
 
 /** A worker serves every queue, and nothing is in the way of any job, but for what is said. */
 function circumstances(said: Partial<Circumstances> = {}): Circumstances {
-  return { now: NOW, workers: [{ queues: null }], queues: [], blockers: [], ...said };
+  return { now: NOW, workers: [{ queues: null }], queues: [], blockers: [], lost: [], ...said };
 }
 
 const CLEAR = circumstances();
@@ -553,6 +553,20 @@ Deno.test("the status in JSON has every state, and each worker with the jobs it 
   });
 });
 
+Deno.test("what was claimed ahead of an executor is not shown as running", () => {
+  const counts = { ...NO_JOBS, processing: 4 };
+  const leases = [
+    held("ahead-2", "worker1-1", 13),
+    held("running-1", "worker1-1", 11),
+    held("ahead-1", "worker1-1", 12),
+    held("running-2", "worker1-2", 14),
+  ];
+  const workers = [worker({ count: 2 })];
+  const [shown] = statusJson({ counts, paused: [], workers, leases }).workers;
+  assertEquals(shown!.running, ["running-1", "running-2"]);
+  assertStringIncludes(workerTable({ workers, leases }, PLAIN), "2 of 2");
+});
+
 Deno.test("a queue in JSON has its state, its limit and its jobs", () => {
   const jobs = { ...NO_JOBS, pending: 2 };
   const paused = queue({ pausedAt: NOW, pauseReason: "new server", maxRunning: 3, jobs });
@@ -735,9 +749,20 @@ Deno.test("a job that is due waits for a free worker, and one that runs or has e
     assertEquals(waitsFor(job({ runAt }), CLEAR), "a free worker");
   }
   const nothing = circumstances({ workers: [], queues: [queue({ pausedAt: NOW })] });
-  for (const state of ["processing", "completed", "dead", "cancelled"] as const) {
+  for (const state of ["completed", "dead", "cancelled"] as const) {
     assertEquals(waitsFor(job({ state, runAt: NOW + DAY }), nothing), null, state);
   }
+  assertEquals(waitsFor(job({ state: "processing" }), CLEAR), null);
+});
+
+Deno.test("a job whose worker has died waits for another one, and says so", () => {
+  const running = job({ state: "processing", startedAt: NOW });
+  const lost = [running.id];
+  const words = "its worker has died; another one takes it back";
+  assertEquals(waitsFor(running, circumstances({ lost })), words);
+  assertStringIncludes(jobTable([running], circumstances({ lost }), PLAIN), words);
+  const nobody = circumstances({ workers: [], lost });
+  assertEquals(waitsFor(running, nobody), "its worker has died; no worker is running");
 });
 
 Deno.test("what is due within a minute is counted down, later today it is a time, then a date", () => {
@@ -784,7 +809,10 @@ const OBSTACLES: [Partial<Circumstances>, string][] = [
   [{ queues: [fullQueue(1)] }, "queue limit 1 reached"],
   [{ queues: [{ ...fullQueue(5), maxRunning: 2 }] }, "queue limit 2 reached"],
   [{ workers: [] }, "no worker is running"],
-  [{ workers: [{ queues: ["mail"] }, { queues: [] }] }, "no worker serves queue default"],
+  [
+    { workers: [{ queues: ["mail"] }, { queues: [] }] },
+    "no worker serves queue default",
+  ],
   // Of several the one that has to go first is said.
   [
     { queues: [{ ...fullQueue(1), pausedAt: NOW }], workers: [] },

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Cli, lives } from "../helpers/cli.ts";
 
 Deno.test("failure 24: workers of a copy run what was running, and leave alone what still runs for the original", async () => {
@@ -65,5 +65,26 @@ Deno.test("doctor says so where the machine has no program that tells the free s
   await cli.ok("enqueue", "true");
   const { code, stdout } = await cli.run(["doctor"], { env: { PATH: cli.folder } });
   assertEquals(code, 0);
-  assertStringIncludes(stdout, "warning disk: df does not say how much room there is");
+  assertStringIncludes(stdout, "ok      disk: how much is free is not known");
+});
+
+Deno.test("doctor warns of a worker that has died, and of what lives on of an ended attempt", async () => {
+  await using cli = new Cli();
+  const id = await cli.ok("enqueue", "sleep 60");
+  const worker = await cli.startWorker();
+  await worker.event("claimed", id);
+  assert(!/^warning (workers|orphans)/m.test(await cli.ok("doctor")));
+  worker.signal("SIGKILL");
+  await worker.result;
+  const [dead] = (await cli.json("show", id)).waits_for.split(";");
+  assertEquals(dead, "its worker has died");
+  assertMatch(await cli.ok("doctor"), /^warning workers: 1 of 1 died/m);
+
+  const marks = { QUEUECTL_JOB_ID: id, QUEUECTL_ATTEMPT_ID: "of-an-ended-attempt" };
+  const stray = cli.spawnProgram("sleep", ["60"], { env: marks });
+  const foreign = { ...marks, QUEUECTL_JOB_ID: "of-another-store" };
+  const other = cli.spawnProgram("sleep", ["60"], { env: foreign });
+  const seen = await cli.ok("doctor");
+  assertMatch(seen, new RegExp(`^warning orphans: .*\\b${stray.pid}$`, "m"));
+  assert(!new RegExp(`\\b${other.pid}\\b`).test(seen), "a process of another store");
 });

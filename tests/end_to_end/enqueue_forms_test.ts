@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Cli, type RunOptions } from "../helpers/cli.ts";
 
 /** Enqueues, and returns the jobs that are in the store afterwards. */
@@ -184,8 +185,13 @@ Deno.test("enqueue adds all jobs of an input or none, and names the line that is
     [`${good}\n\n{"id":"new2","comand":"true"}`, /line 3.*"comand"/, 2],
     [`${good}\n{"id":"new2","command":""}`, /line 2/, 2],
     [`[${good},{"id":"new2","command":7}]`, /job 2.*command/, 2],
-    [`${good}\n${good}`, /"new1".*twice/, 2],
-    [`${good}\n{"id":"old","command":"true"}`, /"old".*exists/, 1],
+    [`${good}\n${good}`, /^In line 2: .*"new1".*twice/, 2],
+    [`${good}\n{"id":"old","command":"true"}`, /^In line 2: .*"old".*exists/, 1],
+    [`[${good},{"id":"old","command":"true"}]`, /^In job 2: .*"old".*exists/, 1],
+    [`${good}\n\n{"id":"new2","command":"true","after":"none"}`, /^In line 3: .*"none"/, 1],
+    [`${good}\n{"id":"new2","command":"true","after":"new2"}`, /^In line 2: .*itself/, 1],
+    [`{"key":"k","command":"true"}\n{"key":"k","command":"true"}`, /^In line 2: .*"k"/, 1],
+    [`${good}\n{"command":"echo \\ud800"}`, /^In line 2: .*surrogate/, 2],
   ];
   for (const [stdin, message, expected] of cases) {
     const { code, stdout, stderr } = await cli.run(["enqueue", "@-"], { stdin });
@@ -193,6 +199,20 @@ Deno.test("enqueue adds all jobs of an input or none, and names the line that is
     assertMatch(stderr, message);
     assertEquals(await cli.listing(), before, stdin);
   }
+});
+
+Deno.test("enqueue refuses a command line that is no UTF-8, and takes U+FFFD as it is", async () => {
+  await using cli = new Cli();
+  const script = `exec "$0" run -A --no-prompt "$1" enqueue "$(printf 'echo \\377')"`;
+  const main = fromFileUrl(new URL("../../main.ts", import.meta.url));
+  const { code, stderr } = await cli.spawnProgram("sh", ["-c", script, Deno.execPath(), main])
+    .result;
+  assertEquals([code, stderr], [
+    2,
+    "Cannot read the command line as UTF-8: expected words in UTF-8\n",
+  ]);
+  const id = await cli.ok("enqueue", "echo \ufffd");
+  assertEquals((await cli.show(id)).command, "echo \ufffd");
 });
 
 Deno.test("enqueue refuses an id that exists, whichever state its job is in", async () => {

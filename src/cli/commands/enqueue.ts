@@ -1,9 +1,10 @@
 import { failPoint } from "../../fail_point.ts";
 import { Command } from "@cliffy/command";
-import { badRequest, quote } from "../../errors.ts";
+import { badRequest, quote, RefusedJob } from "../../errors.ts";
 import { completeJob, type JobRequest } from "../../job_request.ts";
 import type { Enqueued } from "../../store/store.ts";
 import { type App, byPerson, type GlobalOptions, storeToWrite, surroundings } from "../app.ts";
+import { placed } from "../enqueue_input.ts";
 import { Progress } from "../format/progress.ts";
 import { addJobOptions, type JobOptions, readRequests } from "../job_options.ts";
 import { jsonLine } from "../format/text.ts";
@@ -24,16 +25,19 @@ export function enqueueCommand(app: App) {
 async function enqueue(app: App, options: JobOptions, words: string[]): Promise<void> {
   const by = byPerson(app);
   const around = surroundings(app, by);
-  const { requests, many } = await readRequests(options, words, around);
-  refuseRepeatedIds(requests);
+  const { requests, places } = await readRequests(options, words, around);
+  refuseRepeatedIds(requests, places);
   using store = await storeToWrite(app, options); // not before: a bad request makes no store
   const settings = await store.settings();
   const jobs = requests.map((request) => completeJob(request, settings, around));
   using progress = new Progress(app.terminal, "Enqueueing", jobs.length);
-  const results = await store.enqueue(jobs, by, (done) => progress.show(done));
+  const results = await store.enqueue(jobs, by, (done) => progress.show(done)).catch((error) => {
+    if (!(error instanceof RefusedJob)) throw error;
+    throw placed(error, places?.[jobs.findIndex(({ id }) => id === error.job)]);
+  });
   failPoint("after-enqueue");
   progress.clear();
-  printIds(app, options, results, many);
+  printIds(app, options, results, places !== null);
   const queues = await store.queues();
   const added = jobs.filter((_, i) => results[i]!.added);
   if (app.terminal.errIsTerminal || queues.some(({ pausedAt }) => pausedAt !== null)) {
@@ -47,12 +51,13 @@ function loadHint(): Promise<typeof import("../enqueue_hint.ts")> {
   return import(new URL("../enqueue_hint.ts", import.meta.url).href);
 }
 
-function refuseRepeatedIds(requests: readonly JobRequest[]) {
+function refuseRepeatedIds(requests: readonly JobRequest[], places: readonly string[] | null) {
   const seen = new Set<string>();
-  for (const { id } of requests) {
+  for (const [i, { id }] of requests.entries()) {
     if (id === undefined) continue;
     if (seen.has(id)) {
-      throw badRequest(`Cannot enqueue job ${quote(id)} twice in one batch: expected unique ids`);
+      const problem = `Cannot enqueue job ${quote(id)} twice in one batch: expected unique ids`;
+      throw placed(badRequest(problem), places?.[i]);
     }
     seen.add(id);
   }

@@ -6,11 +6,14 @@ import type { AnyCommand, App, GlobalOptions } from "../app.ts";
 export function helpCommand(_app: App, root: () => AnyCommand) {
   return new Command<GlobalOptions>()
     .arguments("[command...:string]")
-    .action((_options, ...names) => {
+    .action(async (_options, ...names) => {
       let command = root();
       for (const name of names) {
         const child = command.getCommand(name);
         if (!child) {
+          // What takes subcommands and nothing else says which one is the nearest.
+          const { length } = command.getArguments();
+          if (command.getCommands().length > 0 && length === 0) await command.parse([name]);
           throw badRequest(`Unknown command ${quote(names.join(" "))}: see queuectl help`);
         }
         command = child;

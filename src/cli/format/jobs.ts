@@ -36,7 +36,8 @@ function whenText(job: Job, circumstances: Circumstances, now: number): string {
     case "failed":
       return waitsFor(job, circumstances)!;
     case "processing":
-      return `since ${relativeTime(job.startedAt!, now).replace(/ ago$/, "")}`;
+      return waitsFor(job, circumstances) ??
+        `since ${relativeTime(job.startedAt!, now).replace(/ ago$/, "")}`;
     case "completed":
     case "dead":
     case "cancelled":

@@ -93,6 +93,10 @@ function someIds(ids: readonly string[]): string {
   return more > 0 ? `${ids.slice(0, SHOWN_IDS).join(" ")} +${more}` : ids.join(" ");
 }
 
+// An executor runs the first of its jobs; those claimed ahead wait behind it.
 function runningIds({ id }: Worker, leases: readonly HeldLease[]): string[] {
-  return leases.filter(({ job }) => workerOf(job.workerId!) === id).map(({ job }) => job.id);
+  const inOrder = leases.toSorted((a, b) => a.lease.attempt - b.lease.attempt);
+  const held = Map.groupBy(inOrder, ({ job }) => job.workerId!);
+  return [...held].filter(([executor]) => workerOf(executor) === id)
+    .map(([, [first]]) => first!.job.id);
 }

@@ -10,6 +10,8 @@ export interface Circumstances {
   workers: readonly Pick<Worker, "queues">[];
   queues: readonly Queue[];
   blockers: readonly Blocker[];
+  /** The ids of running jobs whose workers have died. */
+  lost: readonly string[];
 }
 
 /** Further away, an instant is said by the clock. */
@@ -30,11 +32,18 @@ export function waitsFor(
       return reasons.filter((reason) => reason !== null).join("; ") || "a free worker";
     }
     case "processing":
+      return circumstances.lost.includes(job.id) ? recovery(circumstances) : null;
     case "completed":
     case "dead":
     case "cancelled":
       return null;
   }
+}
+
+function recovery({ workers }: Circumstances): string {
+  return `its worker has died; ${
+    workers.length === 0 ? "no worker is running" : "another one takes it back"
+  }`;
 }
 
 function time(
