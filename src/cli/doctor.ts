@@ -153,20 +153,11 @@ async function orphans(store: Store, leases: readonly HeldLease[]): Promise<Find
   const held = new Set(leases.map(({ lease }) => lease.token));
   const strays: number[] = [];
   for (const { pid, attempt, job } of attemptsOfProcesses()) {
-    if (!held.has(attempt) && await hasJob(store, job)) strays.push(pid);
+    if (!held.has(attempt) && await store.get(job)) strays.push(pid);
   }
   if (strays.length === 0) return ok("orphans", "no job has left a process behind");
   const found = `processes of attempts that have ended: ${strays.join(" ")}`;
   return warning("orphans", found, "end them, unless another store has a job with the same id");
-}
-
-async function hasJob(store: Store, id: string): Promise<boolean> {
-  try {
-    return (await store.find(id)).id === id;
-  } catch (error) {
-    if (error instanceof UserError) return false;
-    throw error;
-  }
 }
 
 function sizeOf(path: string): number | undefined {

@@ -7,12 +7,10 @@ import {
   type Names,
   unquoted,
 } from "../../src/cli/complete.ts";
-import type { AnyCommand } from "../../src/cli/app.ts";
 import { program } from "../../src/cli/program.ts";
-import { realTerminal } from "../../src/cli/terminal.ts";
 import { JOB_STATES } from "../../src/job.ts";
 import { SETTING_NAMES } from "../../src/settings.ts";
-import { realSystem } from "../../src/system.ts";
+import { commandsBelow, InProcess } from "../helpers/in_process.ts";
 
 const TREE = new Command()
   .name("queuectl")
@@ -201,20 +199,10 @@ Deno.test("unquoted() does what the shell will do with a word, finished or not",
 });
 
 Deno.test("every command that takes arguments says what they are", async () => {
-  const root = await program({
-    terminal: realTerminal,
-    system: realSystem,
-    folder: "/",
-    isTask: false,
-    env: () => undefined,
-    exitCode: 0,
-  });
-  const pathsWithArguments = (command: AnyCommand, path: string[]): string[] => [
-    ...(command.getArguments().length > 0 ? [path.join(" ")] : []),
-    ...command.getCommands().flatMap((child) =>
-      pathsWithArguments(child, [...path, child.getName()])
-    ),
-  ];
-  const silent = pathsWithArguments(root, []).filter((path) => !Object.hasOwn(ARGUMENTS, path));
+  const root = await program(new InProcess({ folder: "/", db: "" }).app());
+  const silent = [...commandsBelow(root)]
+    .filter(([, command]) => command.getArguments().length > 0)
+    .map(([path]) => path)
+    .filter((path) => !Object.hasOwn(ARGUMENTS, path));
   assertEquals(silent, [], "name them in ARGUMENTS of src/cli/complete.ts");
 });

@@ -19,6 +19,7 @@ const SHOWN_IDS = 4;
 
 /** The status as `--json` shows it. */
 export function statusJson({ counts, workers, leases }: Status) {
+  const running = runningIds(leases);
   return {
     jobs: counts,
     workers: workers.map((worker) => ({
@@ -28,7 +29,7 @@ export function statusJson({ counts, workers, leases }: Status) {
       count: worker.count,
       started_at: isoTime(worker.startedAt),
       heartbeat_at: isoTime(worker.heartbeatAt),
-      running: runningIds(worker, leases),
+      running: running.get(worker.id) ?? [],
     })),
   };
 }
@@ -73,8 +74,9 @@ export function workerTable(
   look: { now: number; width: number; paint: Paint; line: boolean },
 ): string {
   if (workers.length === 0) return "No worker is running\n";
+  const runningIn = runningIds(leases);
   const rows = workers.map((worker): Cell[] => {
-    const running = runningIds(worker, leases);
+    const running = runningIn.get(worker.id) ?? [];
     return [
       { text: worker.id },
       { text: String(worker.process.pid) },
@@ -93,10 +95,13 @@ function someIds(ids: readonly string[]): string {
   return more > 0 ? `${ids.slice(0, SHOWN_IDS).join(" ")} +${more}` : ids.join(" ");
 }
 
-// An executor runs the first of its jobs; those claimed ahead wait behind it.
-function runningIds({ id }: Worker, leases: readonly HeldLease[]): string[] {
+/** What each worker process runs: of each executor the first job, behind which those claimed ahead wait. */
+function runningIds(leases: readonly HeldLease[]): Map<string, string[]> {
   const inOrder = leases.toSorted((a, b) => a.lease.attempt - b.lease.attempt);
-  const held = Map.groupBy(inOrder, ({ job }) => job.workerId!);
-  return [...held].filter(([executor]) => workerOf(executor) === id)
-    .map(([, [first]]) => first!.job.id);
+  const running = new Map<string, string[]>();
+  for (const [executor, [first]] of Map.groupBy(inOrder, ({ job }) => job.workerId!)) {
+    const worker = workerOf(executor);
+    running.set(worker, [...running.get(worker) ?? [], first!.job.id]);
+  }
+  return running;
 }
