@@ -4,7 +4,7 @@
  */
 const AHEAD_MS = 100;
 /** No more than so many: what they are claimed for is that the executor need not wait for the next turn. */
-const MOST_AHEAD = 4;
+const MOST_AHEAD = 16;
 /** A command that takes longer than this, and twice as long as the one before, has nothing wait behind it. */
 const LEAST_PATIENCE_MS = 50;
 

@@ -9,7 +9,8 @@ import { type RunningCommand, startCommand } from "./shell.ts";
 /** How long output is gathered before it is sent on. */
 const GATHER_MS = 100;
 /** How long an end may be kept back, to go with others: messages cost more than what they carry. */
-const KEEP_BACK_MS = 20;
+const KEEP_BACK_MS = 40;
+/** A process id is told once its command has run for this long; most have ended by then. */
 const SAY_STARTED_MS = 30;
 
 const running = new Map<number, Execution>();
@@ -105,10 +106,13 @@ class Execution {
     if (next) new Execution(next).start();
   }
 
-  sayStarted() {
-    if (this.#said || !this.#command) return;
+  /** Tells the process id, if it is time to. False if that is still to come. */
+  sayStarted(): boolean {
+    if (this.#said) return true;
+    if (performance.now() - this.#startedAt < SAY_STARTED_MS) return false;
     this.#said = true;
-    report({ type: "started", executor: this.#executor, pid: this.#command.pid });
+    report({ type: "started", executor: this.#executor, pid: this.#command!.pid });
+    return true;
   }
 
   stop({ number, graceMs }: { number: number; graceMs: number }) {
@@ -145,14 +149,14 @@ function whyNot(error: unknown, cwd: string): string {
 
 let saying = false;
 
-// One timer for all: most commands have ended before anybody needs their process id, and neither
-// timers nor messages are free.
+// One timer for all: neither timers nor messages are free.
 function saySoon() {
   if (saying) return;
   saying = true;
   setTimeout(() => {
     saying = false;
-    for (const execution of running.values()) execution.sayStarted();
+    const unsaid = [...running.values()].filter((execution) => !execution.sayStarted());
+    if (unsaid.length > 0) saySoon();
   }, SAY_STARTED_MS);
 }
 

@@ -8,7 +8,7 @@ import type { WorkerProcess } from "./worker_process.ts";
 /** As in the thread that runs commands: when it says what it knows. */
 const SAY_STARTED_MS = 30;
 const GATHER_MS = 100;
-const KEEP_BACK_MS = 20;
+const KEEP_BACK_MS = 40;
 
 /** What becomes of an execution. */
 export interface ExecutionRecord {

@@ -5,7 +5,10 @@ const item = (name: string, executor = 1) => ({ name, executor, startedAt: 0 });
 type Item = ReturnType<typeof item>;
 const names = (items: readonly Item[]) => items.map(({ name }) => name);
 
-const DEPTHS = [[0, 4], [25, 4], [26, 3], [50, 2], [51, 1], [100, 1], [101, 0], [Infinity, 0]];
+const DEPTHS = [[0, 16], [6, 16], [7, 14], [25, 4], [50, 2], [51, 1], [100, 1], [101, 0], [
+  Infinity,
+  0,
+]];
 
 for (const [tookMs, depth] of DEPTHS as [number, number][]) {
   Deno.test(`an executor whose last command took ${tookMs} ms is given ${depth} ahead`, () => {
@@ -20,10 +23,10 @@ Deno.test("what waits already counts, and an executor that has run nothing is gi
   const executors = new Executors<Item>({ count: 2 });
   assertEquals([executors.idle, executors.ahead(0)], [[1, 2], []]);
   executors.give(item("a"));
-  executors.end(1, { tookMs: 5, now: 10 });
+  executors.end(1, { tookMs: 30, now: 10 });
   executors.give(item("b"));
   executors.give(item("c"));
-  assertEquals(executors.ahead(10), [1, 1, 1]);
+  assertEquals(executors.ahead(10), [1, 1]);
   executors.end(1, { tookMs: 1000, now: 20 });
   assertEquals(executors.ahead(20), []);
 });
@@ -33,7 +36,7 @@ Deno.test("behind a command that runs for long already nothing is put", () => {
   executors.give(item("a"));
   executors.end(1, { tookMs: 5, now: 0 });
   executors.give({ ...item("b"), startedAt: 0 });
-  assertEquals(executors.ahead(49).length, 4);
+  assertEquals(executors.ahead(49).length, 16);
   assertEquals(executors.ahead(50), []);
 });
 
@@ -80,7 +83,7 @@ Deno.test("while something is taken back from an executor it is given nothing ah
   executors.clear(1);
   assertEquals(executors.ahead(0), []);
   executors.takeBack(1, 1);
-  assertEquals(executors.ahead(0).length, 4);
+  assertEquals(executors.ahead(0).length, 16);
 });
 
 Deno.test("no executor is given more than its limit, what it runs and what waits included", () => {

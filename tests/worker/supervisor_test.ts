@@ -74,7 +74,7 @@ Deno.test("an executor whose jobs are short is given its next ones before it is 
   assertEquals(waiting(), [0, 0]);
   runner.exit(1, 0, SHORT_MS);
   await system.advance(0);
-  assertEquals(waiting(), [4, 0]);
+  assertEquals(waiting(), [7, 0]);
 
   // What waits is nobody's when the worker process is told to stop.
   supervisor.stop();
