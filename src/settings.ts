@@ -53,7 +53,9 @@ function durationMs(
     initial,
     help,
     aliases,
-    accepts: `${DURATION_RULE}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`,
+    get accepts() {
+      return `${DURATION_RULE}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+    },
     read(text) {
       const value = parseDuration(text);
       return value !== undefined && value >= minMs && value <= maxMs ? value : undefined;
@@ -93,10 +95,14 @@ function shellCommand({ help, aliases = [] }: About): Setting<string> {
 
 /** The same setting with `none` as one more value. */
 function orNone<T>(inner: Setting<T>, initial: T | null): Setting<T | null> {
+  const { help, aliases } = inner;
   return {
-    ...inner,
     initial,
-    accepts: `none or ${inner.accepts}`,
+    help,
+    aliases,
+    get accepts() {
+      return `none or ${inner.accepts}`;
+    },
     read: (text) => text === "none" ? null : inner.read(text),
     write: (value) => value === null ? "none" : inner.write(value),
   };

@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { type BindValue, Database, type DatabaseOpenOptions, SQLITE_VERSION } from "@db/sqlite";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type BindValue, Database, type DatabaseOpenOptions } from "@db/sqlite";
 
 const EXACT: DatabaseOpenOptions = { int64: true, parseJson: false };
 
@@ -30,13 +30,6 @@ function createAt(path: string): void {
 function count(db: Database): number {
   return db.prepare("SELECT count(*) FROM job").value<[number]>()![0];
 }
-
-Deno.test("the version is that of the library", () => {
-  assertMatch(SQLITE_VERSION, /^3\.\d+\.\d+$/);
-  withMemory((db) => {
-    assertEquals(db.prepare("SELECT sqlite_version()").value(), [SQLITE_VERSION]);
-  });
-});
 
 Deno.test("exec runs several statements", () => {
   withMemory((db) => {

@@ -131,16 +131,3 @@ function location(path: string, options: DatabaseOpenOptions): string {
   if (options.readonly || options.create !== false || path === ":memory:") return path;
   return `file:${encodeURIComponent(path)}?mode=rw`;
 }
-
-/** The version of the SQLite in use. */
-export const SQLITE_VERSION: string = sqliteVersion();
-
-// process.versions.sqlite is not asked: it may name another version than the library itself.
-function sqliteVersion(): string {
-  const db = new DatabaseSync(":memory:");
-  try {
-    return String(db.prepare("SELECT sqlite_version() AS version").get()!.version);
-  } finally {
-    db.close();
-  }
-}

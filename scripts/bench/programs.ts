@@ -1,4 +1,5 @@
 import { fromFileUrl, join } from "@std/path";
+import config from "../../deno.json" with { type: "json" };
 
 const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
@@ -16,9 +17,14 @@ export function temporaryFolder(): Folder {
   };
 }
 
+// As people start it.
+const [, ...START] = config.tasks.queuectl.split(" ").map((word) =>
+  word === "main.ts" ? MAIN : word
+);
+
 /** The words of a command line of the tool on a store. */
 export function queuectl(store: string, ...args: string[]): string[] {
-  return [Deno.execPath(), "run", "-A", "--no-prompt", MAIN, "--db", store, ...args];
+  return [Deno.execPath(), ...START, "--db", store, ...args];
 }
 
 /** Starts a program whose output nobody reads. */

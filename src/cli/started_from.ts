@@ -11,6 +11,7 @@ export function startedFrom(
   initCwd: string | undefined,
 ): Pick<App, "folder" | "isTask"> {
   const current = Deno.cwd();
-  const isOurs = mainModule.startsWith("file:") && dirname(fromFileUrl(mainModule)) === current;
-  return initCwd && isOurs ? { folder: initCwd, isTask: true } : { folder: current, isTask: false };
+  const here = { folder: current, isTask: false };
+  if (!initCwd || !mainModule.startsWith("file:")) return here;
+  return dirname(fromFileUrl(mainModule)) === current ? { folder: initCwd, isTask: true } : here;
 }
