@@ -1,12 +1,14 @@
 /**
  * The limit: the same commands with the same isolation and their output read, but no queue.
- * `bare_loop.ts COMMAND COUNT CONCURRENCY` prints how many a second have been executed.
+ * `bare_loop.ts COMMAND COUNT CONCURRENCY [setsid|detached]` prints how many a second have been executed;
+ * `detached` isolates them by the runtime's own means.
  */
 import { findShell } from "../../src/worker/shell.ts";
 import { perSecond } from "./line.ts";
 
-const [command, count, concurrency] = Deno.args as [string, string, string];
-const { sh, setsid } = findShell();
+const [command, count, concurrency, how] = Deno.args as [string, string, string, string?];
+const { sh, ...found } = findShell();
+const setsid = how === "detached" ? null : found.setsid;
 let left = Number(count);
 
 console.log(

@@ -36,6 +36,13 @@ export function drains({ jobs }: Size): Section {
     },
   ]);
 
+  lines.push({
+    what: "the same by Deno's detached",
+    unit: "/s",
+    to: "bare loop of true, 4 at a time",
+    measure: () => bareLoop("true", Math.ceil(jobs / 4), 4, "detached"),
+  });
+
   const few = Math.ceil(jobs / 10);
   const megabyte = "head -c 1000000 /dev/zero";
   lines.push({
@@ -88,7 +95,9 @@ export function drains({ jobs }: Size): Section {
 }
 
 /** The limit, in a process of its own as the worker has one: commands per second. */
-async function bareLoop(...args: [command: string, commands: number, concurrency: number]) {
+async function bareLoop(
+  ...args: [command: string, commands: number, concurrency: number, how?: "detached"]
+) {
   const script = fromFileUrl(new URL("./bare_loop.ts", import.meta.url));
   return Number(
     await output([Deno.execPath(), "run", "-A", "--no-prompt", script, ...args.map(String)]),
