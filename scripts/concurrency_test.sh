@@ -17,7 +17,7 @@ queuectl() {
     # shellcheck disable=SC2086 # a command with its arguments
     $QUEUECTL --db "$store" "$@"
   else
-    "${DENO:-deno}" run -A --no-prompt "$root/main.ts" --db "$store" "$@"
+    "${DENO:-deno}" run -A --no-prompt --v8-flags=--no-lazy "$root/main.ts" --db "$store" "$@"
   fi
 }
 

@@ -30,7 +30,7 @@ queuectl() {
     esac
   done
   printf '%s\n' "$plain"
-  "${DENO:-deno}" run -A --no-prompt "$root/main.ts" "$@"
+  "${DENO:-deno}" run -A --no-prompt --v8-flags=--no-lazy "$root/main.ts" "$@"
 }
 
 say "Jobs are shell commands. These succeed, at once or after a while"

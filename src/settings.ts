@@ -5,7 +5,7 @@ import { badRequest, quote } from "./errors.ts";
 export interface Setting<T> {
   readonly initial: T;
   readonly help: string;
-  /** What `read` accepts, as the end of the sentence "expected …". */
+  /** What `read` accepts, as the end of the sentence "expected …". Made when asked for: most starts never do. */
   readonly accepts: string;
   readonly aliases: readonly string[];
   /** The value of `text`, or undefined where it is not acceptable. */

@@ -1,7 +1,7 @@
 /**
  * The limit: the same commands with the same isolation and their output read, but no queue.
- * `bare_loop.ts COMMAND COUNT CONCURRENCY [setsid|detached]` prints how many a second have been executed;
- * `detached` isolates them by the runtime's own means.
+ * `bare_loop.ts COMMAND COUNT CONCURRENCY [detached]` prints how many a second have been executed; with
+ * `detached` they are isolated by the runtime's own means.
  */
 import { findShell } from "../../src/worker/shell.ts";
 import { perSecond } from "./line.ts";

@@ -52,7 +52,7 @@ export async function detachWorker(
 function selfCommand(): string[] {
   return Deno.build.standalone
     ? [Deno.execPath()]
-    : [Deno.execPath(), "run", "-A", "--no-prompt", Deno.mainModule];
+    : [Deno.execPath(), "run", "-A", "--no-prompt", "--v8-flags=--no-lazy", Deno.mainModule];
 }
 
 function startArguments(

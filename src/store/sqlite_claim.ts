@@ -60,22 +60,19 @@ export function claimJobs(sql: Sql, turn: Turn, now: number): Claim[] {
 
 /** The jobs to be claimed, at most one for each executor, the first one first. */
 function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[] {
-  const wanted = idle.length + ahead.length;
-  // Up to the first one that cannot be claimed ahead: nothing overtakes it.
-  const suitable = (jobs: Claimable[]) => {
-    const end = jobs.findIndex((job, i) => i >= idle.length && !mayBeClaimedAhead(job));
-    return jobs.slice(0, end < 0 ? wanted : Math.min(wanted, end));
-  };
   let open = openQueues(sql, scope, now);
   if (open.some(({ othersDue }) => othersDue)) {
     promoteDue(sql, now);
     open = openQueues(sql, scope, now);
   }
-  const waiting = open.filter(({ hasReady }) => hasReady).map(({ name, slots }) =>
-    selectClaimable(sql, name, scope, Math.min(wanted, slots ?? wanted))
-  );
-  if (waiting.length === 1) return suitable(waiting[0]!);
+  const ready = open.filter(({ hasReady }) => hasReady);
+  const first = ({ name, slots }: OpenQueue, wanted: number) =>
+    selectClaimable(sql, name, scope, Math.min(wanted, slots ?? wanted));
+  if (ready.length === 1) {
+    return firstOfOne((wanted) => first(ready[0]!, wanted), idle.length, ahead.length);
+  }
   // Among several queues nothing is claimed ahead: the order of turns would suffer where it is given back.
+  const waiting = ready.map((queue) => first(queue, idle.length));
   if (scope.queues) return waiting.flat().slice(0, idle.length);
   const chosen = takeTurns(waiting, idle.length);
   for (const { queue } of chosen) {
@@ -84,6 +81,21 @@ function choose(sql: Sql, { idle, ahead, scope }: Turn, now: number): Claimable[
       on conflict do update set served = excluded.served`).run(queue);
   }
   return chosen;
+}
+
+// Ahead up to the first one that cannot be: nothing overtakes it. Mostly that shows at once, so that the
+// others need not be read in vain.
+function firstOfOne(
+  first: (wanted: number) => Claimable[],
+  idle: number,
+  ahead: number,
+): Claimable[] {
+  const some = first(idle + Math.min(ahead, 1));
+  const next = some[idle];
+  if (next === undefined || !mayBeClaimedAhead(next)) return some.slice(0, idle);
+  const all = first(idle + ahead);
+  const end = all.findIndex((job, i) => i >= idle && !mayBeClaimedAhead(job));
+  return end < 0 ? all : all.slice(0, end);
 }
 
 // If the worker process is killed, that costs the job an attempt that never ran: no more than one, and

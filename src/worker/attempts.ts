@@ -160,6 +160,7 @@ export class Attempts implements RunnerEvents {
     // Its thread has started it by itself, whatever has become of it meanwhile.
     if (next && (next.lost !== null || this.#isEnding)) this.#end(next, FORCED_GRACE_MS);
     else if (next && next.cancelGraceMs !== null) this.#end(next, next.cancelGraceMs);
+    if (this.#executors.isOverloaded(executor)) this.#takeBack(executor);
     this.#onReport();
   }
 

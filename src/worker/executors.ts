@@ -3,8 +3,10 @@
  * its last.
  */
 const AHEAD_MS = 100;
-/** No more than so many: what they are claimed for is that the executor need not wait for the next turn. */
+/** No more than so many: enough for one turn to settle and claim many, because a turn has its price. */
 const MOST_AHEAD = 16;
+/** Where the commands turn out to take longer, no more than so much is left waiting. */
+const MOST_WAIT_MS = 500;
 /** A command that takes longer than this, and twice as long as the one before, has nothing wait behind it. */
 const LEAST_PATIENCE_MS = 50;
 
@@ -104,6 +106,12 @@ export class Executors<T extends InHand> {
       if (this.#mayRun(executor, 1)) this.#idle.push(executor);
     }
     return next;
+  }
+
+  /** Whether too much waits for an executor, if all take as long as its last. */
+  isOverloaded(executor: number): boolean {
+    const lastTookMs = this.#lastTookMs.get(executor) ?? 0;
+    return this.#waitingOf(executor).length * lastTookMs > MOST_WAIT_MS;
   }
 
   /** Begins to take back what waits. False if nothing does, or it has begun already. */

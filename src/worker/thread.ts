@@ -10,7 +10,7 @@ import { type RunningCommand, startCommand } from "./shell.ts";
 const GATHER_MS = 100;
 /** How long an end may be kept back, to go with others: messages cost more than what they carry. */
 const KEEP_BACK_MS = 40;
-/** A process id is told once its command has run for this long; most have ended by then. */
+/** A process id is told when its command has run for this long, or twice as long; most have ended by then. */
 const SAY_STARTED_MS = 30;
 
 const running = new Map<number, Execution>();
@@ -155,8 +155,7 @@ function saySoon() {
   saying = true;
   setTimeout(() => {
     saying = false;
-    const unsaid = [...running.values()].filter((execution) => !execution.sayStarted());
-    if (unsaid.length > 0) saySoon();
+    for (const execution of running.values()) if (!execution.sayStarted()) saySoon();
   }, SAY_STARTED_MS);
 }
 

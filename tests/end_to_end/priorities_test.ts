@@ -112,7 +112,8 @@ Deno.test("a job does not start before it is due, and then at once, however seld
 
 Deno.test("while a queue is kept busy with higher priorities, a low one runs when it has waited long enough", async () => {
   await using cli = new Cli();
-  // Each of these adds its successor, so that some are always waiting: more than are claimed ahead.
+  // Each of these adds its successor, so that some are always waiting: more than are claimed ahead, which
+  // are two at most, because each starts a program that takes more than 50 ms.
   const BUSY = 6;
   const busy = ["enqueue", "--priority", "1", "sh busy.sh"];
   cli.write("busy.sh", `echo busy >> ran; ${QUEUECTL} enqueue --priority 1 'sh busy.sh'`);

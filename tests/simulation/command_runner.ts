@@ -36,8 +36,8 @@ export class CommandRunner implements Runner {
   readonly #events: RunnerEvents;
   readonly #onlookers: Onlookers;
   readonly #executors = new Map<number, Executor>();
-  #orderedAt = 0;
-  #reportedAt = 0;
+  readonly #orders = new Messages();
+  readonly #reports = new Messages();
 
   constructor(process: WorkerProcess, events: RunnerEvents, onlookers: Onlookers) {
     this.#process = process;
@@ -103,11 +103,9 @@ export class CommandRunner implements Runner {
     return executor;
   }
 
-  // Messages take their time, but none overtakes another; those of a thread that is lost are lost as well.
+  // The messages of a thread that is lost are lost as well.
   #order(to: Executor, action: () => void) {
-    const { time, dice } = this.#process;
-    this.#orderedAt = Math.max(this.#orderedAt, time.now + 2 * dice.share());
-    time.after(this.#orderedAt - time.now, this.#process, () => {
+    this.#orders.send(this.#process, 0, () => {
       if (this.#has(to)) action();
     });
   }
@@ -117,9 +115,7 @@ export class CommandRunner implements Runner {
   }
 
   #report(from: Executor, action: () => void, keptBackMs = 0) {
-    const { time, dice } = this.#process;
-    this.#reportedAt = Math.max(this.#reportedAt, time.now + keptBackMs + 2 * dice.share());
-    time.after(this.#reportedAt - time.now, this.#process, () => {
+    this.#reports.send(this.#process, keptBackMs, () => {
       if (this.#has(from)) action();
     });
   }
@@ -149,6 +145,19 @@ export class CommandRunner implements Runner {
     });
     of.execution = execution;
     execution.start();
+  }
+}
+
+/** Messages take their time, but none overtakes another, not even where the process stood still meanwhile. */
+class Messages {
+  readonly #unsent: (() => void)[] = [];
+  #lastAt = 0;
+
+  send(process: WorkerProcess, keptBackMs: number, action: () => void) {
+    const { time, dice } = process;
+    this.#unsent.push(action);
+    this.#lastAt = Math.max(this.#lastAt, time.now + keptBackMs + 2 * dice.share());
+    time.at(this.#lastAt, process, () => this.#unsent.shift()!());
   }
 }
 
@@ -203,7 +212,7 @@ class Execution {
       const end: End = { kind: "not_started", error: "Cannot start it" };
       return this.#later(1, () => this.#events.ended(end, null));
     }
-    this.#later(SAY_STARTED_MS, () => {
+    this.#later(SAY_STARTED_MS * (1 + this.#process.dice.share()), () => {
       if (!command.isEnded) this.#events.started(command.id.pid);
     });
     const { timeoutMs, killGraceMs } = this.#run;

@@ -186,9 +186,11 @@ export class Command implements Living {
 /** What a command of a job does, the same in every run with the same seed. */
 export function behaviourOf(
   dice: Dice,
-  { isPoison, mayHang }: { isPoison: boolean; mayHang: boolean },
+  { isPoison, isShort, mayHang }: { isPoison: boolean; isShort: boolean; mayHang: boolean },
 ): Behaviour {
-  const roughMs = dice.weighted([[5, 30], [5, 400], [4, 2000], [2, 6000], [1, Infinity]]);
+  const roughMs = isShort && !dice.chance(0.05)
+    ? 6
+    : dice.weighted([[5, 30], [5, 400], [4, 2000], [2, 6000], [1, Infinity]]);
   const ms = (mayHang ? roughMs : Math.min(roughMs, 1000)) * (0.05 + dice.share());
   const exited = (code: number) => ({ kind: "exited", code }) as const;
   const prints = Array.from({ length: dice.whole(0, 3) }, () => Math.min(ms, 3000) * dice.share());

@@ -52,6 +52,8 @@ export interface PlannedJob {
   spec: NewJob;
   /** It kills the worker process that runs it. */
   isPoison: boolean;
+  /** Its command takes a few milliseconds, but for a few that turn out to be longer. */
+  isShort: boolean;
 }
 
 export type ChangedSetting = {
@@ -265,7 +267,10 @@ class Planner {
   }
 
   #enqueue(): Action {
-    const jobs = Array.from({ length: this.#dice.whole(1, 3) }, () => this.#job());
+    const dice = this.#dice;
+    const jobs = dice.chance(0.06)
+      ? Array.from({ length: dice.whole(10, 30) }, () => this.#shortJob())
+      : Array.from({ length: dice.whole(1, 3) }, () => this.#job());
     return { do: "enqueue", jobs, fault: this.#personFault() };
   }
 
@@ -290,7 +295,14 @@ class Planner {
       runAt: dice.chance(0.2) ? dice.whole(0, 3000) : null,
       after: this.#jobs > 1 && dice.chance(0.3) ? this.#prerequisites() : [],
     });
-    return { spec, isPoison: dice.chance(0.04) };
+    return { spec, isPoison: dice.chance(0.04), isShort: false };
+  }
+
+  /** One of many that are claimed ahead. */
+  #shortJob(): PlannedJob {
+    const id = jobId(++this.#jobs);
+    const spec = newJob({ id, command: id, queue: QUEUES[0], backoffBase: 0 });
+    return { spec, isPoison: false, isShort: true };
   }
 
   #prerequisites() {
@@ -315,10 +327,14 @@ export function actionText({ do: name, ...about }: Action): string {
   return [name, ...values].join(", ");
 }
 
-function jobText({ spec, isPoison }: PlannedJob) {
+function jobText({ spec, isPoison, isShort }: PlannedJob) {
   const usual: Record<string, unknown> = { ...newJob(), command: spec.command };
   const own = Object.entries(spec).filter(([key, value]) =>
     JSON.stringify(value) !== JSON.stringify(usual[key])
   );
-  return { ...Object.fromEntries(own), ...(isPoison ? { isPoison } : {}) };
+  return {
+    ...Object.fromEntries(own),
+    ...(isPoison ? { isPoison } : {}),
+    ...(isShort ? { isShort } : {}),
+  };
 }

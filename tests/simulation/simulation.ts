@@ -82,6 +82,7 @@ class Simulation implements Surroundings {
   readonly #ledger: Ledger;
   readonly #workers: WorkerProcess[] = [];
   readonly #poison: Set<string>;
+  readonly #short: ReadonlySet<string>;
   readonly #outcome: Outcome = { broken: null, trace: [], seen: {} };
   readonly #isTraced: boolean;
   #acts = 0;
@@ -100,6 +101,7 @@ class Simulation implements Surroundings {
     this.#hosts = plan.hosts.map((clock, i) => new Host(`host${i + 1}`, this.time, clock));
     const jobs = plan.steps.flatMap(({ action }) => action.do === "enqueue" ? action.jobs : []);
     this.#poison = new Set(jobs.filter((job) => job.isPoison).map(({ spec }) => spec.id));
+    this.#short = new Set(jobs.filter((job) => job.isShort).map(({ spec }) => spec.id));
   }
 
   async run(): Promise<Outcome> {
@@ -278,7 +280,9 @@ class Simulation implements Surroundings {
     const { claims = [] } = this.#ledger.jobs.get(job) ?? {};
     const dice = new Dice(this.#plan.seed, "execution", job, claims.length);
     const isPoison = this.#poison.has(job) && this.#quietSince === null;
-    const behaviour = behaviourOf(dice, { isPoison, mayHang: this.#quietSince === null });
+    const isShort = this.#short.has(job);
+    const mayHang = this.#quietSince === null;
+    const behaviour = behaviourOf(dice, { isPoison, isShort, mayHang });
     if (dice.chance(0.03)) return { command: null };
     const command = new Command(process.host, this.time, token, job, behaviour, {
       print: on.print,

@@ -33,8 +33,11 @@ export class VirtualTime {
   }
 
   after(ms: number, owner: Owner, action: () => void): Occurrence {
-    const at = Math.max(this.#now + ms, owner.host.wakesAt);
-    const occurrence = { at, owner, action };
+    return this.at(this.#now + ms, owner, action);
+  }
+
+  at(moment: number, owner: Owner, action: () => void): Occurrence {
+    const occurrence = { at: Math.max(moment, owner.host.wakesAt), owner, action };
     this.#insert(occurrence);
     return occurrence;
   }

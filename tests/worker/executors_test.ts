@@ -5,16 +5,23 @@ const item = (name: string, executor = 1) => ({ name, executor, startedAt: 0 });
 type Item = ReturnType<typeof item>;
 const names = (items: readonly Item[]) => items.map(({ name }) => name);
 
-const DEPTHS = [[0, 16], [6, 16], [7, 14], [25, 4], [50, 2], [51, 1], [100, 1], [101, 0], [
-  Infinity,
-  0,
-]];
+const DEPTHS = {
+  0: 16,
+  6: 16,
+  7: 14,
+  25: 4,
+  50: 2,
+  51: 1,
+  100: 1,
+  101: 0,
+  Infinity: 0,
+};
 
-for (const [tookMs, depth] of DEPTHS as [number, number][]) {
-  Deno.test(`an executor whose last command took ${tookMs} ms is given ${depth} ahead`, () => {
+for (const [took, depth] of Object.entries(DEPTHS)) {
+  Deno.test(`an executor whose last command took ${took} ms is given ${depth} ahead`, () => {
     const executors = new Executors<Item>({ count: 2 });
     executors.give(item("a"));
-    executors.end(1, { tookMs, now: 0 });
+    executors.end(1, { tookMs: Number(took), now: 0 });
     assertEquals(executors.ahead(0), Array(depth).fill(1));
   });
 }
@@ -49,6 +56,15 @@ Deno.test("a command may take twice as long as the one before it with others beh
     patience.push(executors.patienceMs(1));
   }
   assertEquals(patience, [50, 50, 60, 100, 100]);
+});
+
+Deno.test("an executor is overloaded when more than half a second of work waits", () => {
+  for (const [tookMs, expected] of [[50, false], [51, true], [Infinity, true]] as const) {
+    const executors = new Executors<Item>({ count: 1 });
+    for (let i = 0; i < 12; i++) executors.give(item(String(i)));
+    executors.end(1, { tookMs, now: 0 });
+    assertEquals([tookMs, executors.isOverloaded(1)], [tookMs, expected]);
+  }
 });
 
 Deno.test("what waits begins in its order, each at the end of the one before", () => {

@@ -52,6 +52,25 @@ Deno.test("an end that is kept back, because the executor has its next command, 
   assertEquals(ended.toSorted(), [1, 1, 1, 1, 2, 2, 3]);
 });
 
+Deno.test("the process id of a command that runs on is told, also if another one has begun just before it", async () => {
+  using folder = tempFolder();
+  const started: number[] = [];
+  let ended = 0;
+  const { pool, run } = poolIn(folder.path, {
+    started: (executor) => started.push(executor),
+    ended: () => ended++,
+  });
+  const untilGo = "until [ -e go ]; do sleep 0.01; done";
+  run(1, `touch begun; ${untilGo}`);
+  await eventually(() => [...Deno.readDirSync(folder.path)].length > 0);
+  run(2, untilGo);
+  await eventually(() => started.length === 2);
+  Deno.writeTextFileSync(folder.file("go"), "");
+  await eventually(() => ended === 2);
+  pool.close();
+  assertEquals(started, [1, 2]);
+});
+
 const [PAST, FUTURE] = [Date.now() - 60_000, Date.now() + 60_000];
 const WRONG_TIMES = {
   "for which it is too late": { from: PAST, by: PAST },

@@ -112,6 +112,26 @@ Deno.test("jobs that were given ahead are taken back from an executor whose job 
   await finished;
 });
 
+Deno.test("jobs that were given ahead are taken back when those before them take longer and longer", async () => {
+  using store = await memoryStore(20);
+  const { runner, supervisor, system, finished } = startSupervisor(store);
+  const waiting = () => runner.waiting.get(1)?.length;
+  await system.advance(0);
+  runner.exit(1, 0, SHORT_MS);
+  await system.advance(0);
+  assertEquals(waiting(), 16);
+  runner.exit(1, 0, 33); // fifteen wait, which would take 495 ms
+  await system.advance(0);
+  assertEquals(waiting(), 15);
+  runner.exit(1, 0, 36);
+  await system.advance(0);
+  assertEquals(waiting(), 2); // as many as are due after one of 36 ms
+  supervisor.stop();
+  runner.exit(1);
+  await system.advance(0);
+  await finished;
+});
+
 Deno.test("jobs that end together are settled in one turn", async () => {
   using inner = await memoryStore(4);
   const { store, turns } = observed(inner);
