@@ -81,8 +81,9 @@ Deno.test("failure 2: jobs that a worker had claimed but not begun when it stood
   assert(cli.lines("ran").length <= lines.length + 1, cli.lines("ran").slice(lines.length).join());
   const executions = Map.groupBy(lines, (line) => line.split(" ")[0]!);
   assertEquals(executions.size, ids.length);
-  // Those that had ended, but were not settled yet, and the one in the middle.
-  assert(lines.length <= ids.length + 5, `${lines.length - ids.length} were executed twice`);
+  // Those that had ended in the last 40 ms, but were not settled yet, and the one in the middle: no more
+  // than its executor had in hand.
+  assert(lines.length <= ids.length + 17, `${lines.length - ids.length} were executed twice`);
   await assertSound(cli, [...ids, "later"]);
 });
 
