@@ -20,7 +20,7 @@ import {
   WRITE_INVARIANTS,
 } from "./invariants.ts";
 import { Ledger, type Write } from "./ledger.ts";
-import { type Action, actionText, type Plan } from "./plan.ts";
+import { type Action, actionText, type Plan, type PlannedJob } from "./plan.ts";
 import { type Call, type Caller, openDoor, type Trouble } from "./store_door.ts";
 import { EVERYBODY, VirtualTime } from "./virtual_time.ts";
 import { type Surroundings, type WorkerOptions, WorkerProcess } from "./worker_process.ts";
@@ -81,8 +81,7 @@ class Simulation implements Surroundings {
   readonly #hosts: Host[];
   readonly #ledger: Ledger;
   readonly #workers: WorkerProcess[] = [];
-  readonly #poison: Set<string>;
-  readonly #short: ReadonlySet<string>;
+  readonly #planned: ReadonlyMap<string, PlannedJob>;
   readonly #outcome: Outcome = { broken: null, trace: [], seen: {} };
   readonly #isTraced: boolean;
   #acts = 0;
@@ -100,8 +99,7 @@ class Simulation implements Surroundings {
     this.#isTraced = isTraced;
     this.#hosts = plan.hosts.map((clock, i) => new Host(`host${i + 1}`, this.time, clock));
     const jobs = plan.steps.flatMap(({ action }) => action.do === "enqueue" ? action.jobs : []);
-    this.#poison = new Set(jobs.filter((job) => job.isPoison).map(({ spec }) => spec.id));
-    this.#short = new Set(jobs.filter((job) => job.isShort).map(({ spec }) => spec.id));
+    this.#planned = new Map(jobs.map((job) => [job.spec.id, job]));
   }
 
   async run(): Promise<Outcome> {
@@ -279,10 +277,13 @@ class Simulation implements Surroundings {
     const job = env.QUEUECTL_JOB_ID!;
     const { claims = [] } = this.#ledger.jobs.get(job) ?? {};
     const dice = new Dice(this.#plan.seed, "execution", job, claims.length);
-    const isPoison = this.#poison.has(job) && this.#quietSince === null;
-    const isShort = this.#short.has(job);
-    const mayHang = this.#quietSince === null;
-    const behaviour = behaviourOf(dice, { isPoison, isShort, mayHang });
+    const { isPoison, isShort } = this.#planned.get(job)!;
+    const isQuiet = this.#quietSince !== null;
+    const behaviour = behaviourOf(dice, {
+      isPoison: isPoison && !isQuiet,
+      isShort,
+      mayHang: !isQuiet,
+    });
     if (dice.chance(0.03)) return { command: null };
     const command = new Command(process.host, this.time, token, job, behaviour, {
       print: on.print,
