@@ -181,8 +181,10 @@ export class Cli implements AsyncDisposable {
     return join(this.folder, name);
   }
 
+  /** Writes a file into the folder where jobs run, whole or not at all: jobs wait for some, and read them. */
   write(name: string, text = "") {
-    Deno.writeTextFileSync(this.path(name), text);
+    Deno.writeTextFileSync(this.path(`${name}.part`), text);
+    Deno.renameSync(this.path(`${name}.part`), this.path(name));
   }
 
   /** The lines of a file in the folder where jobs run; none if it does not exist. */
