@@ -12,81 +12,58 @@ const LONGEST_ERROR = 500;
  * The commands in the order of the help, with their arguments and what they are for. The rest of each is
  * in the file with its name, which is loaded when it is needed.
  */
-const COMMANDS: Readonly<Record<string, { words?: string; about: string }>> = {
-  enqueue: {
-    words: "[words...:string]",
-    about: "Add a job: a shell command, an argument list, or JSON.",
-  },
-  run: {
-    words: "[words...:string]",
-    about: "Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.",
-  },
-  worker: { about: "Run jobs until told to stop. The same as worker start." },
-  status: { about: "Count the jobs in each state, and show the live workers with what they run." },
-  list: { about: "List jobs, the newest last." },
-  show: {
-    words: "<id:string>",
-    about: "Show one job: its settings, every attempt, and the last lines of its output.",
-  },
-  logs: {
-    words: "<id:string>",
-    about: "Print what a job printed: its stdout on stdout, its stderr on stderr.",
-  },
-  wait: {
-    words: "[ids...:string]",
-    about: "Wait until jobs have ended, and return the highest of their exit codes.",
-  },
-  cancel: {
-    words: "[ids...:string]",
-    about: "End jobs for good: those that wait at once, those that run with all they started.",
-  },
-  retry: {
-    words: "[ids...:string]",
-    about: "Run failed, dead or cancelled jobs now, with all their attempts before them.",
-  },
-  delete: {
-    words: "[ids...:string]",
-    about: "Delete jobs with their history and output; what waits for them is cancelled.",
-  },
-  prune: { about: "Delete completed and cancelled jobs; dead ones only with --state dead." },
-  dlq: { about: "The dead letter queue: jobs that have used up their attempts." },
-  queue: {
-    about: "Queues: pause and resume them, and limit how many of their jobs run at a time.",
-  },
-  schedule: { about: "Jobs that are made again and again, at the times of a cron expression." },
-  events: { about: "What has happened to jobs, queues and schedules, with causes and actors." },
-  config: { about: "The settings of the store; jobs keep those of the moment they were enqueued." },
-  doctor: {
-    about: "Look for whatever could be wrong with the store, its workers and this machine.",
-  },
-  backup: {
-    words: "<file:string>",
-    about: "Copy the store to a file, whatever workers and people are doing meanwhile.",
-  },
-  completions: {
-    words: "<shell:string>",
-    about: "Print the script that completes commands, options and names in a shell.",
-  },
-  complete: { about: "List what can stand at the end of a command line, for completions." },
-  help: { words: "[command...:string]", about: "Show the help of a command." },
+const COMMANDS: Readonly<Record<string, string>> = {
+  "enqueue [words...:string]": "Add a job: a shell command, an argument list, or JSON.",
+  "run [words...:string]":
+    "Add a job, show what it prints, and return its exit code. Ctrl-C cancels it.",
+  worker: "Run jobs until told to stop. The same as worker start.",
+  status: "Count the jobs in each state, and show the live workers with what they run.",
+  list: "List jobs, the newest last.",
+  "show <id:string>":
+    "Show one job: its settings, every attempt, and the last lines of its output.",
+  "logs <id:string>": "Print what a job printed: its stdout on stdout, its stderr on stderr.",
+  "wait [ids...:string]": "Wait until jobs have ended, and return the highest of their exit codes.",
+  "cancel [ids...:string]":
+    "End jobs for good: those that wait at once, those that run with all they started.",
+  "retry [ids...:string]":
+    "Run failed, dead or cancelled jobs now, with all their attempts before them.",
+  "delete [ids...:string]":
+    "Delete jobs with their history and output; what waits for them is cancelled.",
+  prune: "Delete completed and cancelled jobs; dead ones only with --state dead.",
+  dlq: "The dead letter queue: jobs that have used up their attempts.",
+  queue: "Queues: pause and resume them, and limit how many of their jobs run at a time.",
+  schedule: "Jobs that are made again and again, at the times of a cron expression.",
+  events: "What has happened to jobs, queues and schedules, with causes and actors.",
+  config: "The settings of the store; jobs keep those of the moment they were enqueued.",
+  doctor: "Look for whatever could be wrong with the store, its workers and this machine.",
+  "backup <file:string>":
+    "Copy the store to a file, whatever workers and people are doing meanwhile.",
+  "completions <shell:string>":
+    "Print the script that completes commands, options and names in a shell.",
+  complete: "List what can stand at the end of a command line, for completions.",
+  "help [command...:string]": "Show the help of a command.",
 };
-const ALL = Object.keys(COMMANDS);
+const ALL = Object.keys(COMMANDS).map(nameOf);
 const HIDDEN = "complete";
 /** These need no command if nothing follows. */
 const ALONE = ["--help", "-h", "--version", "-V"];
 
-/** A part of the tree of commands. */
-interface Part {
-  /** The commands that are there. */
-  names: readonly string[];
-  /** Those that are there with their options and what they do; of the others only the list can be shown. */
-  whole: readonly string[];
+function nameOf(definition: string): string {
+  return definition.split(" ", 1)[0]!;
 }
 
-/** The tree of commands, or a part of it. */
+/** What of the tree of commands is needed. */
+interface Needed {
+  /** The commands that are needed with their options and what they do. */
+  loaded?: readonly string[];
+  /** Whether the others are needed for the list of commands. */
+  listed?: boolean;
+}
+
+/** The tree of commands, or what is needed of it. */
 export async function program(
   app: App,
-  { names, whole }: Part = { names: ALL, whole: ALL },
+  { loaded = ALL, listed = true }: Needed = {},
 ): Promise<AnyCommand> {
   const root: AnyCommand = new Command()
     .name("queuectl")
@@ -99,16 +76,16 @@ export async function program(
       this.showHelp();
     })
     .noExit();
-  const loaded = await Promise.all(
-    names.map((name) => whole.includes(name) ? load(name, app, () => root) : null),
+  const commands = await Promise.all(
+    ALL.map((name) => loaded.includes(name) ? load(name, app, () => root) : null),
   );
-  for (const [i, name] of names.entries()) {
-    const command = loaded[i];
-    const { words, about } = COMMANDS[name]!;
-    if (command) root.command(name, command);
-    else root.command(words ? `${name} ${words}` : name);
-    root.description(about);
-    if (name === HIDDEN) root.hidden();
+  for (const [i, [definition, description]] of Object.entries(COMMANDS).entries()) {
+    const command = commands[i];
+    if (!command && !listed) continue;
+    if (command) root.command(nameOf(definition), command);
+    else root.command(definition);
+    root.description(description);
+    if (nameOf(definition) === HIDDEN) root.hidden();
     root.reset();
   }
   return root;
@@ -131,13 +108,12 @@ function commandIndex(args: readonly string[]): number {
 }
 
 /** What a command line needs of the tree; all of it where that cannot be told in advance. */
-function neededFor(args: readonly string[], at: number): Part {
+function neededFor(args: readonly string[], at: number): Needed {
   const word = args[at];
-  const isAlone = ALONE.includes(word ?? "") && at === args.length - 1;
-  if (word === undefined || isAlone) return { names: ALL, whole: [] };
-  if (word === "help") return { names: ALL, whole: args };
-  const names = ALL.includes(word) && word !== "complete" ? [word] : ALL;
-  return { names, whole: names };
+  if (word === undefined) return { loaded: [] };
+  if (ALONE.includes(word) && at === args.length - 1) return { loaded: [] };
+  if (word === "help") return { loaded: args };
+  return ALL.includes(word) && word !== "complete" ? { loaded: [word], listed: false } : {};
 }
 
 /** Carries out a command line and returns the exit code. */
