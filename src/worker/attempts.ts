@@ -1,7 +1,14 @@
 import { failPoint } from "../fail_point.ts";
 import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
-import type { Claim, Ended, Lease, ProcessId, Turn, TurnResult } from "../store/store.ts";
+import {
+  type Claim,
+  type Ended,
+  type ProcessId,
+  type Turn,
+  type TurnResult,
+  whatBecameOf,
+} from "../store/store.ts";
 import { endEvent } from "./events.ts";
 import { Executors } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
@@ -181,10 +188,13 @@ export class Attempts implements RunnerEvents {
   collect(): Batch | null {
     const { system, processes } = this.#world;
     // What was lost or cancelled may have left something running; it is settled once that has ended.
-    const ended = this.#ended.filter(({ running, outcome }) =>
-      (outcome.kind !== "lost" && running.cancelGraceMs === null) ||
-      processes.killLeftovers(running.lease.token, null)
+    const suspects = this.#ended.filter(({ running, outcome }) =>
+      outcome.kind === "lost" || running.cancelGraceMs !== null
     );
+    const living = processes.killLeftovers(
+      suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null })),
+    );
+    const ended = this.#ended.filter(({ running }) => !living.has(running.lease.token));
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
     const settled = ended.map(({ running, outcome, ran, endedAt }) => {
@@ -243,23 +253,20 @@ export class Attempts implements RunnerEvents {
       const isCurrent = this.#executors.runningOn(running.executor) === running;
       if (!last && isCurrent) this.#runner.stored(running.executor);
     }
-    const isIn = (leases: readonly Lease[], { lease }: Running) =>
-      leases.some(({ token }) => token === lease.token);
-    for (const { running, ran, settlement, ifCancelled } of settled) {
-      const wasRefused = isIn(result.refused, running);
-      const end = isIn(result.cancelled, running) ? ifCancelled : settlement;
-      this.#reportEnd(running, end, { now, wasRefused, durationMs: ran?.tookMs ?? 0 });
+    for (const end of settled) {
+      const durationMs = end.ran?.tookMs ?? 0;
+      this.#reportEnd(end.running, whatBecameOf(end, result), { durationMs, now });
     }
   }
 
   #reportEnd(
     { job, lost }: Running,
-    settlement: Settlement,
-    { now, wasRefused, durationMs }: { now: number; wasRefused: boolean; durationMs: number },
+    settlement: Settlement | null,
+    ran: { durationMs: number; now: number },
   ) {
     const { report } = this.#world;
-    if (!wasRefused) {
-      report(endEvent(job, settlement, { durationMs, now }));
+    if (settlement) {
+      report(endEvent(job, settlement, ran));
     } else if (lost === null) { // else it was said when it was noticed
       const reason = "The lease was lost";
       report({ event: "lost", job: job.id, attempt: job.attempts, reason });

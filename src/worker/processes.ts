@@ -10,7 +10,15 @@ export interface Processes {
   machineId(): string;
   identify(pid: number): ProcessId | null;
   isAlive(process: ProcessId): boolean;
-  killLeftovers(attemptId: string, leader: ProcessId | null): boolean;
+  killLeftovers(attempts: readonly AttemptProcesses[]): ReadonlySet<string>;
+}
+
+/** Where the processes of an attempt are found. */
+export interface AttemptProcesses {
+  /** The lease token of the attempt, which each of them carries as a mark. */
+  token: string;
+  /** What is on record of their first. */
+  leader: ProcessId | null;
 }
 
 /** The signals that we send, by their numbers; 0 only asks whether there is somebody to send one to. */
@@ -99,24 +107,28 @@ export function attemptsOfProcesses(): { pid: number; attempt: string; job: stri
   });
 }
 
-/** All living processes that carry the mark of this attempt. */
-export function markedProcesses(attemptId: string): number[] {
-  return attemptsOfProcesses().filter(({ attempt }) => attempt === attemptId).map(({ pid }) => pid);
-}
-
 function processIds(): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => pid > 0);
 }
 
 /**
- * Kills whatever an attempt left running on this machine: its group, if the recorded process still
- * leads it, and everything that carries its mark. False while something of it lives on.
+ * Kills whatever these attempts left running on this machine: their groups, where the recorded process
+ * still leads its own, and everything that carries their marks. Returns the tokens of those of which
+ * something lives on. The machine's processes are looked through once for all of them.
  */
-export function killLeftovers(attemptId: string, leader: ProcessId | null): boolean {
-  if (leader && isAlive(leader)) signalGroup(leader.pid, "SIGKILL");
-  const left = markedProcesses(attemptId);
-  for (const pid of left) signalProcess(pid, "SIGKILL");
-  return left.length === 0 && !(leader && isAlive(leader));
+export function killLeftovers(attempts: readonly AttemptProcesses[]): Set<string> {
+  const living = new Set<string>();
+  if (attempts.length === 0) return living;
+  const leads = ({ leader }: AttemptProcesses) => leader !== null && isAlive(leader);
+  for (const attempt of attempts.filter(leads)) signalGroup(attempt.leader!.pid, "SIGKILL");
+  const tokens = new Set(attempts.map(({ token }) => token));
+  for (const { pid, attempt } of attemptsOfProcesses()) {
+    if (!tokens.has(attempt)) continue;
+    signalProcess(pid, "SIGKILL");
+    living.add(attempt);
+  }
+  for (const { token } of attempts.filter(leads)) living.add(token);
+  return living;
 }
 
 export const realProcesses: Processes = { machineId, identify, isAlive, killLeftovers };

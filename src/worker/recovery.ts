@@ -1,5 +1,5 @@
 import { cancelled, settle, workerOf } from "../job.ts";
-import { type HeldLease, type NewWorker, WHOLE_STORE } from "../store/store.ts";
+import { type HeldLease, type NewWorker, whatBecameOf, WHOLE_STORE } from "../store/store.ts";
 import { sleep } from "../system.ts";
 import { DeathWatch } from "./death.ts";
 import type { World } from "./supervisor.ts";
@@ -7,6 +7,12 @@ import type { World } from "./supervisor.ts";
 /** What was killed takes a moment to be gone. */
 const LOOKS = 6;
 const LOOK_MS = 20;
+
+/** A lease that nobody keeps any more. */
+interface Left extends HeldLease {
+  worker: string;
+  reason: string;
+}
 
 /** What a recovery works with. */
 export type RecoveryWorld = Pick<World, "store" | "system" | "processes" | "report">;
@@ -35,47 +41,68 @@ export class Recovery {
     const known = new Map(workers.map((worker) => [worker.id, worker]));
     const here = this.#world.processes.machineId();
 
-    const mourned = new Set(dead.keys());
-    let recovered = false;
-    for (const lease of held) {
+    const left = held.flatMap((lease): Left[] => {
       const worker = workerOf(lease.job.workerId!);
       const reason = known.has(worker) ? dead.get(worker) : "Its worker is gone";
       const forgotten = worker === this.#me && !mine.has(lease.lease.token);
-      if (reason === undefined && !forgotten) continue;
+      if (reason === undefined && !forgotten) return [];
       // On another machine, or before it was started anew, its process id was somebody else's.
       const process = known.get(worker)?.machine === here ? lease.process : null;
-      const left = { ...lease, process };
-      if (await this.#takeBack(left, reason ?? "Its worker lost track of it")) recovered = true;
-      else mourned.delete(worker);
+      return [{ ...lease, process, worker, reason: reason ?? "Its worker lost track of it" }];
+    });
+    const living = await this.#killWhatLives(left);
+    const over = left.filter((each) => !living.includes(each));
+    if (over.length > 0) await this.#takeBack(over);
+    for (const id of dead.keys()) {
+      const mourned = !living.some(({ worker }) => worker === id);
+      if (mourned) await store.deregister(id, known.get(id)!.beat);
     }
-    for (const id of mourned) await store.deregister(id, known.get(id)!.beat);
-    return recovered;
+    return over.length > 0;
   }
 
-  // False while something of the last attempt lives: two attempts of a job never overlap.
-  async #takeBack({ lease, job, process }: HeldLease, reason: string): Promise<boolean> {
-    const { store, system, processes, report } = this.#world;
-    for (let looks = 1; !processes.killLeftovers(lease.token, process); looks++) {
-      if (looks === LOOKS) return false;
-      await sleep(system, LOOK_MS);
+  /** Those of which something cannot be killed. */
+  async #killWhatLives(left: readonly Left[]): Promise<readonly Left[]> {
+    const { system, processes } = this.#world;
+    let living = left;
+    for (let looks = 0; living.length > 0 && looks < LOOKS; looks++) {
+      if (looks > 0) await sleep(system, LOOK_MS);
+      const found = processes.killLeftovers(
+        living.map(({ lease: { token }, process }) => ({ token, leader: process })),
+      );
+      living = living.filter(({ lease }) => found.has(lease.token));
     }
+    return living;
+  }
+
+  // Only where nothing of the last attempt lives: two attempts of a job never overlap.
+  async #takeBack(over: readonly Left[]) {
+    const { store, system, report } = this.#world;
     const now = system.now();
-    const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
-    const ifCancelled = cancelled(settlement, job.attempts);
+    const settled = over.map(({ lease, job, reason }) => {
+      const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
+      const ifCancelled = cancelled(settlement, job.attempts);
+      return { lease, job, begunAt: null, endedAt: now, settlement, ifCancelled };
+    });
     const result = await store.turn({
       worker: this.#me,
-      settled: [{ lease, job, begunAt: null, endedAt: now, settlement, ifCancelled }],
+      settled,
       output: [],
       started: [],
       idle: [],
       ahead: [],
       scope: WHOLE_STORE,
     }, now);
-    if (result.refused.length === 0) {
-      const { id, attempts: attempt, workerId } = job;
-      const { state } = result.cancelled.length > 0 ? ifCancelled : settlement;
-      report({ event: "recovered", job: id, attempt, worker: workerId!, state });
+    for (const ended of settled) {
+      const settlement = whatBecameOf(ended, result);
+      if (!settlement) continue;
+      const { id, attempts: attempt, workerId } = ended.job;
+      report({
+        event: "recovered",
+        job: id,
+        attempt,
+        worker: workerId!,
+        state: settlement.state,
+      });
     }
-    return true;
   }
 }

@@ -4,7 +4,7 @@ import type { System, Timer } from "../../src/system.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
 import type { Hook } from "../../src/worker/hooks.ts";
 import type { Runner, RunnerEvents } from "../../src/worker/pool.ts";
-import type { Processes } from "../../src/worker/processes.ts";
+import type { AttemptProcesses, Processes } from "../../src/worker/processes.ts";
 import type { Run } from "../../src/worker/protocol.ts";
 import { Supervisor, type SupervisorOptions, type World } from "../../src/worker/supervisor.ts";
 
@@ -133,15 +133,17 @@ export class FakeProcesses implements Processes {
   readonly dead = new Set<number>();
   /** Attempts of which something cannot be killed. */
   readonly stubborn = new Set<string>();
-  readonly killed: string[] = [];
+  /** The tokens that were looked for, at each time. */
+  readonly looks: string[][] = [];
   machine = "boot-1 pids-1";
 
   machineId = () => this.machine;
   identify = (pid: number) => this.dead.has(pid) ? null : { pid, startedAt: "1" };
   isAlive = ({ pid }: ProcessId) => !this.dead.has(pid);
-  killLeftovers = (attemptId: string) => {
-    this.killed.push(attemptId);
-    return !this.stubborn.has(attemptId);
+  killLeftovers = (attempts: readonly AttemptProcesses[]) => {
+    const tokens = attempts.map(({ token }) => token);
+    if (tokens.length > 0) this.looks.push(tokens);
+    return new Set(tokens.filter((token) => this.stubborn.has(token)));
   };
 }
 

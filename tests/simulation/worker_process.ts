@@ -176,20 +176,24 @@ export class WorkerProcess implements Caller, Living {
       machineId: () => host.machineId,
       identify: (pid) => host.find(pid)?.id ?? null,
       isAlive: (process) => host.isAlive(process),
-      killLeftovers: (token, leader) => {
-        const left: Living[] = host.commandsOf(token);
-        if (leader && host.isAlive(leader)) {
-          const led = host.find(leader.pid)!;
-          if (!left.includes(led)) {
-            surroundings.killsInnocent(this, led);
-            left.push(led);
+      killLeftovers: (attempts) => {
+        const living = new Set<string>();
+        for (const { token, leader } of attempts) {
+          const left: Living[] = host.commandsOf(token);
+          if (leader && host.isAlive(leader)) {
+            const led = host.find(leader.pid)!;
+            if (!left.includes(led)) {
+              surroundings.killsInnocent(this, led);
+              left.push(led);
+            }
           }
+          for (const each of left) {
+            if (each instanceof Command) each.killSoon();
+            else each.kill();
+          }
+          if (left.length > 0) living.add(token);
         }
-        for (const each of left) {
-          if (each instanceof Command) each.killSoon();
-          else each.kill();
-        }
-        return left.length === 0;
+        return living;
       },
     };
   }

@@ -16,7 +16,7 @@ function machineWith(alive: ProcessId[] = [], machine = HERE): Processes {
     identify: () => null,
     isAlive: ({ pid, startedAt }) =>
       alive.some((process) => process.pid === pid && process.startedAt === startedAt),
-    killLeftovers: () => true,
+    killLeftovers: () => new Set(),
   };
 }
 

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import { newId } from "../../src/ids.ts";
 import {
   ATTEMPT_MARK,
+  attemptsOfProcesses,
   groupLives,
   identify,
   isAlive,
   killLeftovers,
   machineId,
-  markedProcesses,
   signalGroup,
   signalProcess,
 } from "../../src/worker/processes.ts";
@@ -139,6 +139,10 @@ Deno.test("a group lives as long as one process of it does, and a signal reaches
   await eventually(() => identify(child!) === null);
 });
 
+function markedBy(token: string): number[] {
+  return attemptsOfProcesses().filter(({ attempt }) => attempt === token).map(({ pid }) => pid);
+}
+
 Deno.test({
   name: "the processes of an attempt are found by its mark, also in other sessions",
   ignore: !isLinux,
@@ -149,12 +153,12 @@ Deno.test({
       { [ATTEMPT_MARK]: mark },
     );
     const [grandchild] = await leader.numbers(1);
-    await eventually(() => markedProcesses(mark).length >= 3); // with its sleep
-    const marked = markedProcesses(mark);
+    await eventually(() => markedBy(mark).length >= 3); // with its sleep
+    const marked = markedBy(mark);
     assert(marked.includes(leader.pid) && marked.includes(grandchild!));
-    assertEquals(markedProcesses(newId(20)), []);
-    assertEquals(markedProcesses(mark.slice(0, -1)), []);
-    killLeftovers(mark, null);
+    assertEquals(markedBy(newId(20)), []);
+    assertEquals(markedBy(mark.slice(0, -1)), []);
+    killLeftovers([{ token: mark, leader: null }]);
   },
 });
 
@@ -168,17 +172,18 @@ Deno.test({
       { [ATTEMPT_MARK]: mark },
     );
     const children = await leader.numbers(2);
-    const process = identify(leader.pid)!;
-    await eventually(() => killLeftovers(mark, process));
+    const attempt = { token: mark, leader: identify(leader.pid)! };
+    await eventually(() => killLeftovers([attempt]).size === 0);
     assertEquals((await leader.status).signal, "SIGKILL");
     await eventually(() => children.every((pid) => identify(pid) === null));
-    assert(killLeftovers(mark, process), "there is nothing left to be killed");
+    assertEquals([...killLeftovers([attempt])], [], "there is nothing left to be killed");
   },
 });
 
 Deno.test("failure 8: a process that has taken over the id of an attempt's is left alone", async () => {
   await using bystander = shell("sleep 60");
   const { pid, startedAt } = identify(bystander.pid)!;
-  assert(killLeftovers(newId(20), { pid, startedAt: `${startedAt}0` }));
+  const leader = { pid, startedAt: `${startedAt}0` };
+  assertEquals([...killLeftovers([{ token: newId(20), leader }])], []);
   assert(isAlive({ pid, startedAt }));
 });

@@ -331,6 +331,36 @@ Deno.test("the job of a dead worker runs again once nothing of its attempt is le
   assertEquals(await outcomes(store), ["1 lost", "2 completed"]);
 });
 
+Deno.test("what a dead worker left is looked for all at once, and what lives on keeps back its own job only", async () => {
+  using store = await memoryStore(3);
+  const now = Date.UTC(2030, 0, 1);
+  const machine = "boot-1 pids-1";
+  await store.register(newWorker({ id: "gone", machine, process: { pid: 99, startedAt: "1" } }), 0);
+  const claims = await claim(store, { now, worker: "gone", idle: 3 });
+  const tokens = claims.map(({ lease: { token } }) => token);
+
+  const world = startSupervisor(store, { count: 3 });
+  const { processes, system } = world;
+  processes.stubborn.add(tokens[0]!);
+  processes.dead.add(99);
+  await system.advance(1500);
+  assertEquals(processes.looks[0], tokens);
+  assertEquals(world.runner.running.size, 2);
+  assertEquals((await store.leases()).map(({ job }) => job.attempts).sort(), [1, 2, 2]);
+  assert(
+    (await store.workers()).some(({ id }) => id === "gone"),
+    "it still has something to leave",
+  );
+  processes.stubborn.clear();
+  await system.advance(1500);
+  assertEquals(world.runner.running.size, 3);
+  assertEquals((await store.workers()).map(({ id }) => id), ["w"]);
+  for (const executor of [1, 2, 3]) world.runner.exit(executor);
+  world.supervisor.stop();
+  await system.advance(0);
+  await world.finished;
+});
+
 Deno.test("failure 27: a step of the wall clock takes nobody's lease", async () => {
   using folder = tempFolder();
   using store = await openStore(folder.file("queue.db"));
@@ -486,7 +516,7 @@ Deno.test("a cancelled job is settled only when nothing of it is left", async ()
   await cancel();
   runner.end(1, { kind: "interrupted" });
   await system.advance(3000);
-  assert(processes.killed.includes(token));
+  assertEquals(processes.looks[0], [token]);
   assertEquals(await outcomes(store), ["1 null"]);
   processes.stubborn.clear();
   await system.advance(1000);
@@ -497,7 +527,7 @@ Deno.test("what a job that was not cancelled leaves running is not looked for", 
   await using world = await runningOne();
   world.runner.exit(1, 1);
   await world.system.advance(100);
-  assertEquals(world.processes.killed, []);
+  assertEquals(world.processes.looks, []);
 });
 
 Deno.test("a job that completes although it was to be cancelled has completed", async () => {
