@@ -1,8 +1,7 @@
 /**
  * Measures the tool beside the limit of the machine and beside other tools, interleaved in one run, and
  * prints medians and ratios: absolute numbers differ from machine to machine.
- * `deno task bench [--quick] [--rounds N] [--only WORDS]`; with `--check` it runs what has a bound, and
- * fails if a bound does not hold.
+ * With `--check` it runs what has a bound, and fails if a bound does not hold.
  */
 import { drains } from "./bench/drain.ts";
 import { enqueues } from "./bench/enqueue.ts";
@@ -10,14 +9,21 @@ import { growth } from "./bench/growth.ts";
 import { latency } from "./bench/latency.ts";
 import { type Line, median, type Size } from "./bench/line.ts";
 import { processes } from "./bench/processes.ts";
+import { readOptions } from "./options.ts";
+
+const USAGE = "deno task bench [--quick | --check] [--rounds N] [--only WORDS]";
 
 const FULL: Size = { jobs: 3000, bulk: 100_000, rows: 1_000_000, samples: 200 };
 const QUICK: Size = { jobs: 300, bulk: 10_000, rows: 100_000, samples: 40 };
 
-const isCheck = Deno.args.includes("--check");
-const isQuick = isCheck || Deno.args.includes("--quick");
-const rounds = Math.max(1, Number(valueOf("--rounds")) || (isCheck ? 3 : isQuick ? 1 : 5));
-const only = valueOf("--only") ?? "";
+const options = readOptions(USAGE, {
+  flags: ["quick", "check"],
+  numbers: ["rounds"],
+  texts: ["only"],
+});
+const { check: isCheck = false, only = "" } = options;
+const isQuick = isCheck || options.quick;
+const rounds = Math.max(1, options.rounds ?? (isCheck ? 3 : isQuick ? 1 : 5));
 
 const size = isQuick ? QUICK : FULL;
 const sections = [drains(size), enqueues(size), latency(size), growth(size), processes(size)];
@@ -88,9 +94,4 @@ function machine(): string {
   const gib = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
   const date = new Date().toISOString().slice(0, 10);
   return `${navigator.hardwareConcurrency} cores, ${gib} GiB, Deno ${Deno.version.deno}, ${date}`;
-}
-
-function valueOf(flag: string): string | undefined {
-  const at = Deno.args.indexOf(flag);
-  return at < 0 ? undefined : Deno.args[at + 1];
 }

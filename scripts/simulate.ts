@@ -1,12 +1,19 @@
 /**
  * Runs worker processes, people and faults in simulated worlds and looks for broken promises; see
- * tests/simulation. `deno task simulate [--runs N] [--from SEED]`, or `--seed N` for one with its trace.
- * With `--brief` a failure is not explained.
+ * tests/simulation. With `--seed` it runs one, with its trace; with `--brief` a failure is not explained.
  */
 import process from "node:process";
 import { explainFailure, headline } from "../tests/simulation/failure.ts";
 import { planOf } from "../tests/simulation/plan.ts";
 import { simulate } from "../tests/simulation/simulation.ts";
+import { readOptions } from "./options.ts";
+
+const USAGE = "deno task simulate [--runs N] [--from SEED] [--seed SEED] [--brief]";
+
+const { seed, from = 0, runs = 2000, brief } = readOptions(USAGE, {
+  flags: ["brief"],
+  numbers: ["seed", "from", "runs"],
+});
 
 /** Runs one seed and prints everything that happened. */
 async function replay(seed: number): Promise<boolean> {
@@ -23,11 +30,8 @@ async function search(from: number, runs: number): Promise<boolean> {
     const outcome = await simulate(planOf(seed));
     if (outcome.broken) {
       clearProgress();
-      const isBrief = Deno.args.includes("--brief");
       console.log(
-        isBrief
-          ? headline(seed, outcome.broken)
-          : await explainFailure(planOf(seed), outcome.broken),
+        brief ? headline(seed, outcome.broken) : await explainFailure(planOf(seed), outcome.broken),
       );
       return false;
     }
@@ -52,17 +56,5 @@ function clearProgress() {
   showProgress("\x1b[K");
 }
 
-function numberOption(flag: string): number | undefined {
-  const at = Deno.args.indexOf(flag);
-  if (at < 0) return undefined;
-  const text = Deno.args[at + 1];
-  if (/^\d{1,9}$/.test(text ?? "")) return Number(text);
-  console.error(`Cannot read ${flag} ${JSON.stringify(text)}: expected a whole number`);
-  Deno.exit(2);
-}
-
-const seed = numberOption("--seed");
-const isWell = seed === undefined
-  ? await search(numberOption("--from") ?? 0, numberOption("--runs") ?? 2000)
-  : await replay(seed);
+const isWell = seed === undefined ? await search(from, runs) : await replay(seed);
 Deno.exit(isWell ? 0 : 1);

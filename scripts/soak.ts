@@ -1,9 +1,12 @@
 /**
  * Two worker processes at full speed with pruning on, and what they take: memory, descriptors, zombies,
- * and the store's files. Fails if one of these grows. `deno task soak [--minutes N]`.
+ * and the store's files. Fails if one of these grows.
  */
 import { median } from "./bench/line.ts";
 import { queuectl as commandLine, temporaryFolder } from "./bench/programs.ts";
+import { readOptions } from "./options.ts";
+
+const USAGE = "deno task soak [--minutes N]";
 
 const WORKERS = 2;
 const ROWS = 20;
@@ -31,7 +34,7 @@ const COMMANDS: Record<string, unknown>[] = [
   { command: "sleep 30 & exit 0" },
 ];
 
-const minutes = readMinutes();
+const { minutes = 10 } = readOptions(USAGE, { numbers: ["minutes"] });
 using folder = temporaryFolder();
 const store = folder.file("queue.db");
 await queuectl(["config", "set", "retention", "3s"]);
@@ -146,12 +149,4 @@ async function queuectl(args: string[], input = ""): Promise<string> {
 
 function sum(numbers: number[]): number {
   return numbers.reduce((all, each) => all + each, 0);
-}
-
-function readMinutes(): number {
-  const at = Deno.args.indexOf("--minutes");
-  const minutes = at < 0 ? 10 : Number(Deno.args[at + 1]);
-  if (minutes > 0) return minutes;
-  console.error(`Cannot read --minutes ${JSON.stringify(Deno.args[at + 1])}: expected a number`);
-  Deno.exit(2);
 }
