@@ -1,29 +1,31 @@
 /**
  * Measures the tool beside the limit of the machine and beside other tools, interleaved in one run, and
  * prints medians and ratios: absolute numbers differ from machine to machine.
- * With `--check` it runs what has a bound, and fails if a bound does not hold.
  */
+import { Command } from "@cliffy/command";
 import { drains } from "./bench/drain.ts";
 import { enqueues } from "./bench/enqueue.ts";
 import { growth } from "./bench/growth.ts";
 import { latency } from "./bench/latency.ts";
 import { type Line, median, type Size } from "./bench/line.ts";
 import { processes } from "./bench/processes.ts";
-import { readOptions } from "./options.ts";
-
-const USAGE = "deno task bench [--quick | --check] [--rounds N] [--only WORDS]";
 
 const FULL: Size = { jobs: 3000, bulk: 100_000, rows: 1_000_000, samples: 200 };
 const QUICK: Size = { jobs: 300, bulk: 10_000, rows: 100_000, samples: 40 };
 
-const options = readOptions(USAGE, {
-  flags: ["quick", "check"],
-  numbers: ["rounds"],
-  texts: ["only"],
-});
-const { check: isCheck = false, only = "" } = options;
-const isQuick = isCheck || options.quick;
-const rounds = Math.max(1, options.rounds ?? (isCheck ? 3 : isQuick ? 1 : 5));
+const { options: { quick, check: isCheck = false, only = "", ...said } } = await new Command()
+  .name("deno task bench")
+  .description("Measures queuectl beside the limit of the machine and beside other tools.")
+  .option("--quick", "Smaller stores and fewer jobs, once: under a minute on a quiet machine.")
+  .option("--check", "The same, but only what has a bound; fails where one does not hold.")
+  .option("--rounds <rounds:integer>", "How often everything is measured.")
+  .option(
+    "--only <words:string>",
+    "Only the lines with these words, and what they are compared with.",
+  )
+  .parse();
+const isQuick = isCheck || quick;
+const rounds = Math.max(1, said.rounds ?? (isCheck ? 3 : isQuick ? 1 : 5));
 
 const size = isQuick ? QUICK : FULL;
 const sections = [drains(size), enqueues(size), latency(size), growth(size), processes(size)];

@@ -1,19 +1,21 @@
 /**
  * Runs worker processes, people and faults in simulated worlds and looks for broken promises; see
- * tests/simulation. With `--seed` it runs one, with its trace; with `--brief` a failure is not explained.
+ * tests/simulation.
  */
+import { Command } from "@cliffy/command";
 import process from "node:process";
 import { explainFailure, headline } from "../tests/simulation/failure.ts";
 import { planOf } from "../tests/simulation/plan.ts";
 import { simulate } from "../tests/simulation/simulation.ts";
-import { readOptions } from "./options.ts";
 
-const USAGE = "deno task simulate [--runs N] [--from SEED] [--seed SEED] [--brief]";
-
-const { seed, from = 0, runs = 2000, brief } = readOptions(USAGE, {
-  flags: ["brief"],
-  numbers: ["seed", "from", "runs"],
-});
+const { options: { seed, from, runs, brief } } = await new Command()
+  .name("deno task simulate")
+  .description("Runs simulated worlds until a promise is broken in one of them.")
+  .option("--from <seed:integer>", "The first seed.", { default: 0 })
+  .option("--runs <runs:integer>", "How many seeds.", { default: 2000 })
+  .option("--brief", "Does not explain a failure.")
+  .option("--seed <seed:integer>", "Only this one, with everything that happens.")
+  .parse();
 
 /** Runs one seed and prints everything that happened. */
 async function replay(seed: number): Promise<boolean> {

@@ -2,11 +2,9 @@
  * Two worker processes at full speed with pruning on, and what they take: memory, descriptors, zombies,
  * and the store's files. Fails if one of these grows.
  */
+import { Command, ValidationError } from "@cliffy/command";
 import { median } from "./bench/line.ts";
 import { queuectl as commandLine, temporaryFolder } from "./bench/programs.ts";
-import { readOptions } from "./options.ts";
-
-const USAGE = "deno task soak [--minutes N]";
 
 const WORKERS = 2;
 const ROWS = 20;
@@ -34,7 +32,15 @@ const COMMANDS: Record<string, unknown>[] = [
   { command: "sleep 30 & exit 0" },
 ];
 
-const { minutes = 10 } = readOptions(USAGE, { numbers: ["minutes"] });
+const { options: { minutes } } = await new Command()
+  .name("deno task soak")
+  .description("Two worker processes at full speed; fails where something of them grows.")
+  .option("--minutes <minutes:number>", "How long.", { default: 10 })
+  .action(({ minutes }) => {
+    if (minutes > 0) return;
+    throw new ValidationError(`Cannot soak for ${minutes} minutes: expected more than 0`);
+  })
+  .parse();
 using folder = temporaryFolder();
 const store = folder.file("queue.db");
 await queuectl(["config", "set", "retention", "3s"]);

@@ -231,15 +231,6 @@ export interface TurnResult {
   known: boolean;
 }
 
-/** The settlement that holds after a turn with this end; null if it was refused. */
-export function whatBecameOf(
-  { lease, settlement, ifCancelled }: Ended,
-  { refused, cancelled }: TurnResult,
-): Settlement | null {
-  const isIn = (leases: readonly Lease[]) => leases.some(({ token }) => token === lease.token);
-  return isIn(refused) ? null : isIn(cancelled) ? ifCancelled : settlement;
-}
-
 /** Whether there is something to do, as seen from a worker without any. */
 export interface Outlook {
   /** A job can be claimed at this moment. */

@@ -1,20 +1,15 @@
 import { failPoint } from "../fail_point.ts";
-import { cancelled, type Outcome, settle, type Settlement } from "../job.ts";
+import type { Outcome, Settlement } from "../job.ts";
 import type { Settings } from "../settings.ts";
-import {
-  type Claim,
-  type Ended,
-  type ProcessId,
-  type Turn,
-  type TurnResult,
-  whatBecameOf,
-} from "../store/store.ts";
+import type { Claim, Ended, ProcessId, Turn, TurnResult } from "../store/store.ts";
+import { endOf, whatBecameOf } from "./ends.ts";
 import { endEvent } from "./events.ts";
 import { Executors } from "./executors.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
 
+const NOTHING: ReadonlySet<string> = new Set();
 const GIVEN_BACK = { kind: "interrupted", reason: "It was given back before it began" } as const;
 /** From TERM to KILL for jobs that have to end now. */
 const FORCED_GRACE_MS = 1000;
@@ -191,18 +186,14 @@ export class Attempts implements RunnerEvents {
     const suspects = this.#ended.filter(({ running, outcome }) =>
       outcome.kind === "lost" || running.cancelGraceMs !== null
     );
-    const living = processes.killLeftovers(
-      suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null })),
-    );
+    const tokens = suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null }));
+    const living = tokens.length > 0 ? processes.killLeftovers(tokens) : NOTHING;
     const ended = this.#ended.filter(({ running }) => !living.has(running.lease.token));
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
     const settled = ended.map(({ running, outcome, ran, endedAt }) => {
-      const { lease, job } = running;
-      const settlement = settle(job, outcome, { now: endedAt, random: system.random() });
-      const ifCancelled = cancelled(settlement, job.attempts);
-      const begunAt = ran?.from ?? null;
-      return { running, ran, lease, job, begunAt, endedAt, settlement, ifCancelled };
+      const when = { begunAt: ran?.from ?? null, endedAt };
+      return { running, ran, ...endOf(running, outcome, { ...when, random: system.random() }) };
     });
     return { settled, output: [...this.#output], started };
   }
@@ -262,11 +253,11 @@ export class Attempts implements RunnerEvents {
   #reportEnd(
     { job, lost }: Running,
     settlement: Settlement | null,
-    ran: { durationMs: number; now: number },
+    times: { durationMs: number; now: number },
   ) {
     const { report } = this.#world;
     if (settlement) {
-      report(endEvent(job, settlement, ran));
+      report(endEvent(job, settlement, times));
     } else if (lost === null) { // else it was said when it was noticed
       const reason = "The lease was lost";
       report({ event: "lost", job: job.id, attempt: job.attempts, reason });

@@ -117,18 +117,14 @@ function processIds(): number[] {
  * something lives on. The machine's processes are looked through once for all of them.
  */
 export function killLeftovers(attempts: readonly AttemptProcesses[]): Set<string> {
-  const living = new Set<string>();
-  if (attempts.length === 0) return living;
-  const leads = ({ leader }: AttemptProcesses) => leader !== null && isAlive(leader);
-  for (const attempt of attempts.filter(leads)) signalGroup(attempt.leader!.pid, "SIGKILL");
-  const tokens = new Set(attempts.map(({ token }) => token));
-  for (const { pid, attempt } of attemptsOfProcesses()) {
-    if (!tokens.has(attempt)) continue;
-    signalProcess(pid, "SIGKILL");
-    living.add(attempt);
+  for (const { leader } of attempts) {
+    if (leader && isAlive(leader)) signalGroup(leader.pid, "SIGKILL");
   }
-  for (const { token } of attempts.filter(leads)) living.add(token);
-  return living;
+  const tokens = new Set(attempts.map(({ token }) => token));
+  const marked = attemptsOfProcesses().filter(({ attempt }) => tokens.has(attempt));
+  for (const { pid } of marked) signalProcess(pid, "SIGKILL");
+  const led = attempts.filter(({ leader }) => leader && isAlive(leader));
+  return new Set([...marked.map(({ attempt }) => attempt), ...led.map(({ token }) => token)]);
 }
 
 export const realProcesses: Processes = { machineId, identify, isAlive, killLeftovers };

@@ -1,7 +1,8 @@
-import { cancelled, settle, workerOf } from "../job.ts";
-import { type HeldLease, type NewWorker, whatBecameOf, WHOLE_STORE } from "../store/store.ts";
+import { workerOf } from "../job.ts";
+import { type HeldLease, type NewWorker, WHOLE_STORE } from "../store/store.ts";
 import { sleep } from "../system.ts";
 import { DeathWatch } from "./death.ts";
+import { endOf, whatBecameOf } from "./ends.ts";
 import type { World } from "./supervisor.ts";
 
 /** What was killed takes a moment to be gone. */
@@ -78,11 +79,10 @@ export class Recovery {
   async #takeBack(over: readonly Left[]) {
     const { store, system, report } = this.#world;
     const now = system.now();
-    const settled = over.map(({ lease, job, reason }) => {
-      const settlement = settle(job, { kind: "lost", reason }, { now, random: system.random() });
-      const ifCancelled = cancelled(settlement, job.attempts);
-      return { lease, job, begunAt: null, endedAt: now, settlement, ifCancelled };
-    });
+    const when = { begunAt: null, endedAt: now };
+    const settled = over.map(({ reason, ...left }) =>
+      endOf(left, { kind: "lost", reason }, { ...when, random: system.random() })
+    );
     const result = await store.turn({
       worker: this.#me,
       settled,
@@ -92,17 +92,10 @@ export class Recovery {
       ahead: [],
       scope: WHOLE_STORE,
     }, now);
-    for (const ended of settled) {
-      const settlement = whatBecameOf(ended, result);
-      if (!settlement) continue;
-      const { id, attempts: attempt, workerId } = ended.job;
-      report({
-        event: "recovered",
-        job: id,
-        attempt,
-        worker: workerId!,
-        state: settlement.state,
-      });
+    for (const end of settled) {
+      const state = whatBecameOf(end, result)?.state;
+      const { id, attempts: attempt, workerId } = end.job;
+      if (state) report({ event: "recovered", job: id, attempt, worker: workerId!, state });
     }
   }
 }

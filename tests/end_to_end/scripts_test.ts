@@ -40,3 +40,23 @@ Deno.test("scripts/demo.sh shows a job that dies and then succeeds", async () =>
   }
   assertMatch(stdout, /deno task queuectl enqueue/);
 });
+
+for (
+  const [script, ...args] of [
+    ["bench.ts", "--no-such"],
+    ["bench.ts", "--rounds", "two"],
+    ["simulate.ts", "--seed", "1.5"],
+    ["soak.ts", "--minutes", "0"],
+    ["soak.ts", "10"],
+  ] as const
+) {
+  Deno.test(`scripts/${script} ${args.join(" ")} measures nothing and says why`, async () => {
+    await using cli = new Cli();
+    const path = fromFileUrl(new URL(`../../scripts/${script}`, import.meta.url));
+    const words = ["run", "-A", "--no-prompt", path, ...args];
+    const { code, stdout, stderr } = await cli.spawnProgram(Deno.execPath(), words).result;
+    assertEquals(code, 2);
+    assertMatch(stderr, /^ {2}error: .+/);
+    assertMatch(stdout, /--help/);
+  });
+}

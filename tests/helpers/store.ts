@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { newId } from "../../src/ids.ts";
-import { cancelled, type NewJob, type Outcome, settle } from "../../src/job.ts";
+import type { NewJob, Outcome } from "../../src/job.ts";
 import type { StoreFile } from "../../src/store/sqlite.ts";
 import {
   type By,
@@ -13,6 +13,7 @@ import {
   type TurnResult,
   WHOLE_STORE,
 } from "../../src/store/store.ts";
+import { endOf } from "../../src/worker/ends.ts";
 
 export interface TempFolder extends Disposable {
   readonly path: string;
@@ -113,9 +114,7 @@ export function ended(
   outcome: Outcome,
   now = 0,
 ): Ended {
-  const settlement = settle(job, outcome, { now, random: 0 });
-  const ifCancelled = cancelled(settlement, job.attempts);
-  return { lease, job, begunAt: null, endedAt: now, settlement, ifCancelled };
+  return endOf({ lease, job }, outcome, { begunAt: null, endedAt: now, random: 0 });
 }
 
 /** Claims jobs for `idle` executors, numbered from 1. */

@@ -142,7 +142,7 @@ export class FakeProcesses implements Processes {
   isAlive = ({ pid }: ProcessId) => !this.dead.has(pid);
   killLeftovers = (attempts: readonly AttemptProcesses[]) => {
     const tokens = attempts.map(({ token }) => token);
-    if (tokens.length > 0) this.looks.push(tokens);
+    this.looks.push(tokens);
     return new Set(tokens.filter((token) => this.stubborn.has(token)));
   };
 }

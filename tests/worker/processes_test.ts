@@ -180,6 +180,27 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "of several attempts those are told of which something lives",
+  ignore: !isLinux,
+  async fn() {
+    const [marked, gone, led] = [newId(20), newId(20), newId(20)] as const;
+    await using first = shell("sleep 60", { [ATTEMPT_MARK]: marked });
+    await using second = shell("sleep 60");
+    const attempts = [
+      { token: gone, leader: null },
+      { token: led, leader: identify(second.pid) },
+      { token: marked, leader: null },
+    ];
+    await eventually(() => markedBy(marked).length > 0);
+    const living = killLeftovers(attempts);
+    assert(living.has(marked) && !living.has(gone));
+    assertEquals((await first.status).signal, "SIGKILL");
+    assertEquals((await second.status).signal, "SIGKILL");
+    await eventually(() => killLeftovers(attempts).size === 0);
+  },
+});
+
 Deno.test("failure 8: a process that has taken over the id of an attempt's is left alone", async () => {
   await using bystander = shell("sleep 60");
   const { pid, startedAt } = identify(bystander.pid)!;
