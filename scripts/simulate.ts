@@ -2,7 +2,7 @@
  * Runs worker processes, people and faults in simulated worlds and looks for broken promises; see
  * tests/simulation.
  */
-import { Command } from "@cliffy/command";
+import { Command, ValidationError } from "@cliffy/command";
 import process from "node:process";
 import { explainFailure, headline } from "../tests/simulation/failure.ts";
 import { planOf } from "../tests/simulation/plan.ts";
@@ -15,6 +15,10 @@ const { options: { seed, from, runs, brief } } = await new Command()
   .option("--runs <runs:integer>", "How many seeds.", { default: 2000 })
   .option("--brief", "Does not explain a failure.")
   .option("--seed <seed:integer>", "Only this one, with everything that happens.")
+  .action(({ from, runs, seed = 0 }) => {
+    if ([from, runs, seed].every((number) => number >= 0 && number < 1e9)) return;
+    throw new ValidationError("Expected seeds and runs from 0 to 999999999");
+  })
   .parse();
 
 /** Runs one seed and prints everything that happened. */

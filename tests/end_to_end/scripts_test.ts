@@ -46,6 +46,8 @@ for (
     ["bench.ts", "--no-such"],
     ["bench.ts", "--rounds", "two"],
     ["simulate.ts", "--seed", "1.5"],
+    ["simulate.ts", "--runs=-5"],
+    ["simulate.ts", "--from", "1000000000"],
     ["soak.ts", "--minutes", "0"],
     ["soak.ts", "10"],
   ] as const
