@@ -11,8 +11,11 @@ import { Supervisor, type SupervisorOptions, type World } from "../worker/superv
 
 /** A worker process gives up waiting for the store soon and tries again: its leases must be kept. */
 const BUSY_MS = 1000;
-/** The commands and the store need the other half; each thread costs 10 MB and a warm-up as well. */
-const THREADS = Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
+/**
+ * The commands and the store need the other half of the cores. Two even where there are fewer: a thread is
+ * held up for most of the time that a command needs to start, and the other one can start the next.
+ */
+const THREADS = Math.max(2, Math.floor(navigator.hardwareConcurrency / 2));
 
 export function openWorkerStore(path: string): Promise<Store> {
   return openStore(path, { busyMs: BUSY_MS });
