@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Cli, waitUntil } from "../helpers/cli.ts";
+import { Cli, type ShownJob, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 
 const JOBS = 20_000;
@@ -22,15 +22,20 @@ Deno.test("failure 30: eight worker processes run each of 20,000 jobs once", asy
   await using cli = new Cli();
   const command = "echo $QUEUECTL_JOB_ID >> ran";
   const ids = Array.from({ length: JOBS }, (_, i) => `job-${i}`);
-  await cli.enqueue(...ids.map((id) => ({ id, command, max_retries: 1 })));
+  // The first half may be claimed ahead of time, the second half only one by one.
+  const once = new Set(ids.slice(JOBS / 2));
+  await cli.enqueue(
+    ...ids.map((id) => ({ id, command, ...once.has(id) && { max_retries: 1 } })),
+  );
   const workers = Array.from({ length: PROCESSES }, () => startDrain(cli));
   const codes = await Promise.all(workers.map(async ({ status }) => (await status).code));
   assertEquals(codes, workers.map(() => 0));
   await waitUntil(() => cli.lines("ran").length >= JOBS, "the last line");
   assertEquals(cli.lines("ran").sort(), ids.sort());
-  assertEquals((await cli.json("status")).jobs.completed, JOBS);
+  const jobs: ShownJob[] = await cli.json("list", "--limit", "0");
+  assertEquals(jobs.filter(({ state, attempts }) => state !== "completed" || attempts !== 1), []);
   const claims = (await cli.history()).filter(({ event }) => event === "claimed");
   assertEquals(new Set(claims.map(({ actor }) => actor)).size, PROCESSES, "some had nothing to do");
-  assertEquals(claims.length, JOBS);
+  assertEquals(claims.filter(({ job }) => once.has(job!)).length, once.size);
   await assertSound(cli);
 });
