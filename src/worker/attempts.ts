@@ -186,8 +186,8 @@ export class Attempts implements RunnerEvents {
     const suspects = this.#ended.filter(({ running, outcome }) =>
       outcome.kind === "lost" || running.cancelGraceMs !== null
     );
-    const tokens = suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null }));
-    const living = tokens.length > 0 ? processes.killLeftovers(tokens) : NOTHING;
+    const marked = suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null }));
+    const living = marked.length > 0 ? processes.killLeftovers(marked) : NOTHING;
     const ended = this.#ended.filter(({ running }) => !living.has(running.lease.token));
     const started = this.#processesToRecord();
     if (ended.length + this.#output.length + started.length === 0) return null;
