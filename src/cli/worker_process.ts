@@ -12,8 +12,8 @@ import { Supervisor, type SupervisorOptions, type World } from "../worker/superv
 /** A worker process gives up waiting for the store soon and tries again: its leases must be kept. */
 const BUSY_MS = 1000;
 /**
- * The commands and the store need the other half of the cores. Two even where there are fewer: a thread is
- * held up for most of the time that a command needs to start, and the other one can start the next.
+ * The commands and the store need the other half of the cores. Two threads even if that is more than half:
+ * to start a command mostly means waiting, and meanwhile the other thread can start the next.
  */
 const THREADS = Math.max(2, Math.floor(navigator.hardwareConcurrency / 2));
 

@@ -10,6 +10,9 @@ const SAY_STARTED_MS = 30;
 const GATHER_MS = 100;
 const KEEP_BACK_MS = 40;
 
+/** So many threads share the executors. */
+const THREADS = 2;
+
 /** What becomes of an execution. */
 export interface ExecutionRecord {
   readonly process: WorkerProcess;
@@ -36,8 +39,7 @@ export class CommandRunner implements Runner {
   readonly #events: RunnerEvents;
   readonly #onlookers: Onlookers;
   readonly #executors = new Map<number, Executor>();
-  readonly #orders = new Messages();
-  readonly #reports = new Messages();
+  readonly #threads = Array.from({ length: THREADS }, newThread);
 
   constructor(process: WorkerProcess, events: RunnerEvents, onlookers: Onlookers) {
     this.#process = process;
@@ -83,29 +85,38 @@ export class CommandRunner implements Runner {
 
   close() {}
 
-  /** A thread fails: what it ran may run on, and its executor is told that all it had in hand is lost. */
+  /** A thread fails: what it ran may run on, and each of its executors is told that all it had in hand is lost. */
   lose(choice: number): string[] {
     const busy = [...this.#executors].filter(([, { unended }]) => unended.length > 0);
-    const [number, executor] = busy[choice % busy.length] ?? [];
-    if (number === undefined || !executor) return [];
-    this.#executors.delete(number);
-    executor.execution?.forget();
+    const thread = busy[choice % busy.length]?.[1].thread;
+    const lost = busy.filter(([, executor]) => executor.thread === thread);
+    for (const [number, executor] of lost) {
+      this.#executors.delete(number);
+      executor.execution?.forget();
+    }
     const reason = "The thread that ran it failed";
     const ending = { printed: null, ran: null };
-    for (const _ of executor.unended) this.#events.ended(number, { kind: "lost", reason }, ending);
-    return executor.unended;
+    for (const [number, { unended }] of lost) {
+      for (const _ of unended) this.#events.ended(number, { kind: "lost", reason }, ending);
+    }
+    return lost.flatMap(([, { unended }]) => unended);
   }
 
   #executor(number: number): Executor {
     const executor = this.#executors.get(number) ??
-      { execution: undefined, waiting: [], unended: [] };
+      {
+        thread: this.#threads[number % THREADS]!,
+        execution: undefined,
+        waiting: [],
+        unended: [],
+      };
     this.#executors.set(number, executor);
     return executor;
   }
 
   // The messages of a thread that is lost are lost as well.
   #order(to: Executor, action: () => void) {
-    this.#orders.send(this.#process, 0, () => {
+    to.thread.orders.send(this.#process, 0, () => {
       if (this.#has(to)) action();
     });
   }
@@ -115,7 +126,7 @@ export class CommandRunner implements Runner {
   }
 
   #report(from: Executor, action: () => void, keptBackMs = 0) {
-    this.#reports.send(this.#process, keptBackMs, () => {
+    from.thread.reports.send(this.#process, keptBackMs, () => {
       if (this.#has(from)) action();
     });
   }
@@ -148,7 +159,7 @@ export class CommandRunner implements Runner {
   }
 }
 
-/** Messages take their time, but none overtakes another, not even where the process stood still meanwhile. */
+/** Messages of one thread take their time, but none overtakes another, not even where the process stood still meanwhile. */
 class Messages {
   readonly #unsent: (() => void)[] = [];
   #lastAt = 0;
@@ -166,8 +177,19 @@ interface RunOrder {
   begin: BeginTime;
 }
 
+/** What is on its way to a thread, and from it. */
+interface Thread {
+  readonly orders: Messages;
+  readonly reports: Messages;
+}
+
+function newThread(): Thread {
+  return { orders: new Messages(), reports: new Messages() };
+}
+
 /** An executor, as its thread sees it; and the attempts that have not ended as far as the process knows. */
 interface Executor {
+  readonly thread: Thread;
   execution: Execution | undefined;
   readonly waiting: RunOrder[];
   readonly unended: string[];
