@@ -1,5 +1,6 @@
 /**
- * The limit: the same commands with the same isolation and their output read, but no queue.
+ * The limit: the same commands with the same isolation and their output read, but no queue, and all
+ * started from one thread.
  * `bare_loop.ts COMMAND COUNT CONCURRENCY [detached]` prints how many a second have been executed; with
  * `detached` they are isolated by the runtime's own means.
  */

@@ -11,11 +11,12 @@ import { Supervisor, type SupervisorOptions, type World } from "../worker/superv
 
 /** A worker process gives up waiting for the store soon and tries again: its leases must be kept. */
 const BUSY_MS = 1000;
+const CORES = navigator.hardwareConcurrency;
 /**
- * The commands and the store need the other half of the cores. Two threads even if that is more than half:
- * to start a command mostly means waiting, and meanwhile the other thread can start the next.
+ * The commands and the store need the other half of the cores. On two cores two threads even so: to start a
+ * command mostly means waiting, and meanwhile the other thread can start the next.
  */
-const THREADS = Math.max(2, Math.floor(navigator.hardwareConcurrency / 2));
+const THREADS = Math.min(CORES, Math.max(2, Math.floor(CORES / 2)));
 
 export function openWorkerStore(path: string): Promise<Store> {
   return openStore(path, { busyMs: BUSY_MS });
