@@ -3,7 +3,7 @@
  * and the store's files. Fails if one of these grows.
  */
 import { Command, ValidationError } from "@cliffy/command";
-import { median } from "./bench/line.ts";
+import { median, pause } from "./bench/line.ts";
 import { queuectl as commandLine, temporaryFolder } from "./bench/programs.ts";
 
 const WORKERS = 2;
@@ -11,6 +11,8 @@ const ROWS = 20;
 const SAMPLES_A_ROW = 3;
 /** As many jobs wait at any time, at least. */
 const BACKLOG = 300;
+/** Between two looks at what waits: the processor is for the jobs. */
+const PAUSE_MS = 100;
 const MIB = 2 ** 20;
 
 /** What is watched, with how much more of it at the end than at the beginning is no growth. */
@@ -64,6 +66,7 @@ async function watch() {
   console.log(`| ${["seconds", "jobs ended", ...Object.keys(WATCHED)].join(" | ")} |`);
   console.log(`|${"--:|".repeat(Object.keys(WATCHED).length + 2)}`);
   while (samples.length < ROWS * SAMPLES_A_ROW) {
+    await pause(PAUSE_MS);
     const { jobs } = JSON.parse(await queuectl(["status", "--json"]));
     const unfinished = jobs.pending + jobs.failed + jobs.processing;
     const ended = enqueued - unfinished;

@@ -45,7 +45,7 @@ Deno.test("hook_dead is told of a job whose last worker died, and hook_completed
     { id: "poison", command: poison, max_retries: 1 },
     { id: "endless", command: "echo x > started; exec sleep 1000" },
   );
-  await (await cli.startWorker()).result;
+  await cli.run(["worker", "start"]); // until its job kills it
   const worker = await cli.startWorker();
   await cli.linesOnce("started", 1);
   await cli.ok("cancel", "endless");

@@ -120,7 +120,7 @@ Deno.test("kill -9 of a worker process right after a claim loses nothing", async
 Deno.test("failure 6: a job that kills its worker process each time is dead after max_retries crashes", async () => {
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "poison", "--max-retries", "2", 'kill -9 "$PPID"; sleep 1000');
-  for (const _ of [1, 2]) await (await cli.startWorker()).result;
+  for (const _ of [1, 2]) await cli.run(["worker", "start"]); // until its job kills it
   await cli.ok("enqueue", "--id", "healthy", "true");
   assertEquals(await cli.drain(), 1);
   const job = await cli.show("poison");
