@@ -85,7 +85,7 @@ export class CommandRunner implements Runner {
 
   close() {}
 
-  /** A thread fails: what it ran may run on, and each of its executors is told that all it had in hand is lost. */
+  /** A thread fails: what it ran may run on, and all that its executors had in hand is told to be lost. */
   lose(choice: number): string[] {
     const busy = [...this.#executors].filter(([, { unended }]) => unended.length > 0);
     const thread = busy[choice % busy.length]?.[1].thread;
@@ -159,7 +159,7 @@ export class CommandRunner implements Runner {
   }
 }
 
-/** Messages of one thread take their time, but none overtakes another, not even where the process stood still meanwhile. */
+/** They take their time, but none overtakes another, not even where the process stood still meanwhile. */
 class Messages {
   readonly #unsent: (() => void)[] = [];
   #lastAt = 0;

@@ -12,7 +12,10 @@ const OFTEN = {
   ...{ cancelled: 50, exited: 1500, crashed: 10, refused: 500 },
 };
 
-/** Adds the tests of the thousand seeds from `first` on. The tests of one file run one after another. */
+/**
+ * Adds the tests of the thousand seeds from `first` on. Two files have a thousand each, because the tests of
+ * one file run one after another.
+ */
 export function testSeeds(first: number) {
   const seen: Record<string, number> = {};
 
