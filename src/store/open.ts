@@ -35,6 +35,7 @@ export async function openStoreIfAny(
   return new SqliteStore(db, {
     path,
     verify() {},
+    syncLog: () => Promise.resolve(),
     copyTo() {
       throw operationFailed(`Cannot copy the store ${quote(path)}: there is none yet`);
     },
@@ -62,6 +63,7 @@ async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promi
     return new SqliteStore(db, {
       path,
       verify: () => verifySame(path, opened),
+      syncLog: () => syncLog(path),
       copyTo(copy, write) {
         if (linkInWhole(copy, write, "write")) return;
         throw operationFailed(`Cannot write ${quote(copy)}: there is something with this name`);
@@ -170,6 +172,20 @@ function linkInWhole(
 function syncFile(path: string) {
   using opened = Deno.openSync(path);
   opened.syncSync();
+}
+
+/**
+ * Does what a commit with synchronous = full does at its end, but without the lock on the store. What has
+ * left the log is in the database by then: a checkpoint waits for the disk itself.
+ */
+async function syncLog(path: string) {
+  try {
+    // SQLite has no lock on this file that closing it could end.
+    using log = await Deno.open(`${path}-wal`);
+    await log.syncData();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw explainedFileError(error, path, "write");
+  }
 }
 
 /** The log of a store that was deleted would be played back into the new one. */

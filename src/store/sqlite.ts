@@ -57,6 +57,8 @@ export interface StoreFile {
   path: string;
   /** Throws a UserError if the file at `path` is not the one that was opened. */
   verify(): void;
+  /** Has the disk keep what was committed so far. Throws a UserError. */
+  syncLog(): Promise<void>;
   /** Makes a store at `path` of what `write` puts into a file. Throws a UserError if there is one. */
   copyTo(path: string, write: (draft: string) => void): void;
   /** Rung when there may be work. */
@@ -281,12 +283,12 @@ export class SqliteStore implements Store {
   }
 
   renew(worker: string, leaseMs: number, now: number) {
-    return this.#write(
-      "renew leases",
-      () =>
-        this.#sql("update workers set beat = beat + 1, lease_ms = ?, heartbeat_at = ? where id = ?")
-          .run(leaseMs, now, worker) > 0,
-    );
+    const sql = "update workers set beat = beat + 1, lease_ms = ?, heartbeat_at = ? where id = ?";
+    return this.#writeSoon("renew leases", () => this.#sql(sql).run(leaseMs, now, worker) > 0);
+  }
+
+  async sync() {
+    if (this.#durable) await this.#file.syncLog();
   }
 
   async deregister(worker: string, beat?: number) {
@@ -432,7 +434,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  // Without an fsync of its own: the next durable write makes this durable too.
+  // Without an fsync of its own: the next durable write, or `sync`, makes this durable too.
   // Immediate: a transaction that starts as a reader and then writes fails at once if another one writes.
   #writeSoon<T>(doing: string, write: () => T): Promise<T> {
     return this.#read(doing, () => this.#immediately(write) as T);

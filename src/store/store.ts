@@ -261,7 +261,7 @@ export type AttemptRecord = Attempt & { seq: number };
  * Where jobs are kept. Every method is one transaction: it happens whole or not at all, and many
  * processes may call it at the same time. Instants are epoch milliseconds and come from the caller.
  * With the setting durability at full, what a method has written survives a power cut, except that of
- * `turn`, which does so after the next write by any other method.
+ * `turn` and `renew`, which does so after the next `sync` or write by any other method.
  * A store that is busy for too long, full, damaged or gone throws a UserError that says so.
  */
 export interface Store extends Disposable {
@@ -367,6 +367,8 @@ export interface Store extends Disposable {
    * known any more.
    */
   renew(worker: string, leaseMs: number, now: number): Promise<boolean>;
+  /** Waits for the disk without holding anybody up, not even this process. */
+  sync(): Promise<void>;
   /** Forgets a worker process; with `beat`, only if it has given no sign of life since. */
   deregister(worker: string, beat?: number): Promise<void>;
   workers(): Promise<Worker[]>;

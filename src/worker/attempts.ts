@@ -5,6 +5,7 @@ import type { Claim, Ended, ProcessId, Turn, TurnResult } from "../store/store.t
 import { endOf, whatBecameOf } from "./ends.ts";
 import { endEvent } from "./events.ts";
 import { Executors } from "./executors.ts";
+import { firstBatch } from "./output_buffer.ts";
 import type { Ending, Runner, RunnerEvents } from "./pool.ts";
 import type { End, Printed, Ran, Run } from "./protocol.ts";
 import type { World } from "./supervisor.ts";
@@ -82,6 +83,11 @@ export class Attempts implements RunnerEvents {
   /** Whether there is nothing new to be written. */
   get isQuiet(): boolean {
     return this.#ended.length + this.#output.length === 0;
+  }
+
+  /** Whether there is output that can be written at once. */
+  get hasOutput(): boolean {
+    return this.#output.length > 0;
   }
 
   /** Whether nothing runs and everything that ended is written. */
@@ -179,7 +185,10 @@ export class Attempts implements RunnerEvents {
 
   // --- What becomes of it
 
-  /** What is to be written; null if there is nothing. It stays in hand until `written` is told of it. */
+  /**
+   * What is to be written next; null if there is nothing. It stays in hand until `written` is told of
+   * it. Much output is written in several turns: in the middle of one no lease can be renewed.
+   */
   collect(): Batch | null {
     const { system, processes } = this.#world;
     // What was lost or cancelled may have left something running; it is settled once that has ended.
@@ -188,14 +197,18 @@ export class Attempts implements RunnerEvents {
     );
     const marked = suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null }));
     const living = marked.length > 0 ? processes.killLeftovers(marked) : NOTHING;
-    const ended = this.#ended.filter(({ running }) => !living.has(running.lease.token));
+    const output = firstBatch(this.#output, ({ printed }) => printed.chunks);
+    const withMore = new Set(this.#output.slice(output.length).map(({ running }) => running));
+    const ended = this.#ended.filter(({ running }) =>
+      !living.has(running.lease.token) && !withMore.has(running)
+    );
     const started = this.#processesToRecord();
-    if (ended.length + this.#output.length + started.length === 0) return null;
+    if (ended.length + output.length + started.length === 0) return null;
     const settled = ended.map(({ running, outcome, ran, endedAt }) => {
       const when = { begunAt: ran?.from ?? null, endedAt };
       return { running, ran, ...endOf(running, outcome, { ...when, random: system.random() }) };
     });
-    return { settled, output: [...this.#output], started };
+    return { settled, output, started };
   }
 
   #processesToRecord(): Batch["started"] {

@@ -6,6 +6,24 @@ import type { Printed } from "./protocol.ts";
  * store with rows.
  */
 const CHUNK_BYTES = 65_536;
+/** Whoever stores output is not to be busy with it for long, so this is the most at a time. */
+const BATCH_BYTES = 2 ** 20;
+/** A chunk costs the store about as much as so many bytes, whatever is in it. */
+const BYTES_FOR_A_CHUNK = 1024;
+
+/** The first of `items` that make a batch, at least one; `chunksOf` says what there is in one. */
+export function firstBatch<T>(
+  items: readonly T[],
+  chunksOf: (item: T) => readonly OutputChunk[],
+  most = BATCH_BYTES,
+): T[] {
+  let room = most;
+  const next = items.findIndex((item) => {
+    for (const { bytes } of chunksOf(item)) room -= bytes.length + BYTES_FOR_A_CHUNK;
+    return room < 0;
+  });
+  return next < 0 ? [...items] : items.slice(0, Math.max(1, next));
+}
 
 /**
  * Collects what an attempt prints until it can be stored, in memory bounded by the limit. Of more than
@@ -37,14 +55,25 @@ export class OutputBuffer {
     this.#forgetOldTail();
   }
 
-  /** Takes what has come since the last time, with the stretch that no longer fits the limit. */
-  take(): Printed {
+  /**
+   * Takes the first of what is there, as far as it makes a batch of `most` bytes, with the stretch
+   * that no longer fits the limit: of what was taken before, nothing in it is to be kept.
+   */
+  take(most?: number): Printed {
     const to = this.#tailStart();
     const discard = to > this.#keptFrom ? { from: this.#headLimit, to } : null;
     this.#keptFrom = to;
-    const chunks = this.#chunks;
-    this.#chunks = [];
+    this.#cutTail(to);
+    const chunks = firstBatch(this.#chunks, (chunk) => [chunk], most);
+    this.#chunks.splice(0, chunks.length);
     return { chunks, discard };
+  }
+
+  #cutTail(to: number) {
+    const first = this.#chunks.find(({ start }) => start >= this.#headLimit);
+    if (!first || first.start >= to) return;
+    first.bytes = first.bytes.slice(to - first.start);
+    first.start = to;
   }
 
   #tailStart(): number {

@@ -86,6 +86,8 @@ export class Supervisor {
   #mustObey = false;
   #failingSince: number | null = null;
   #unsynced = false;
+  #syncing: Promise<void> | null = null;
+  #syncError: unknown;
   /** The lease by which the others judge this process. */
   #toldLeaseMs = 0;
   // All of these are on the monotonic clock.
@@ -132,6 +134,7 @@ export class Supervisor {
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
       await this.#insist(() => store.deregister(id));
+      await this.#syncing;
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -179,6 +182,7 @@ export class Supervisor {
 
   /** How long there is nothing to do unless somebody wakes it. */
   #idleMs(): number {
+    if (this.#attempts.hasOutput) return 0;
     const { system } = this.#world;
     const now = system.monotonic();
     const due = [this.#upkeepAt, this.#forceAt, this.#pruneAt, this.#attempts.nextRecordAt()];
@@ -209,6 +213,7 @@ export class Supervisor {
   async #step() {
     const { system, report } = this.#world;
     const now = system.monotonic();
+    if (this.#syncError) throw this.#syncError;
     if (now >= this.#forceAt) {
       this.#forceAt = Infinity;
       this.stop(true);
@@ -286,11 +291,10 @@ export class Supervisor {
 
   async #upkeep(now: number) {
     this.#world.store.verify();
-    // Renewing also syncs to disk what the turns since the last time have written.
-    const due = now - this.#renewedAt >= this.#settings.lease / 3;
-    if (due || this.#unsynced) await this.#renew(now);
+    if (now - this.#renewedAt >= this.#settings.lease / 3) await this.#renew(now);
     await this.#obey(now);
     await this.#recover();
+    this.#syncSoon();
     if (now >= this.#checkAt) {
       this.#checkAt = now + CHECK_THREADS_MS;
       this.#attempts.check();
@@ -357,7 +361,15 @@ export class Supervisor {
       this.#renewedAt = now;
       this.#toldLeaseMs = lease;
     } else await this.#register(); // it was taken for dead
+  }
+
+  // Not waited for: the disk may be busy for longer than a lease.
+  #syncSoon() {
+    if (!this.#unsynced || this.#syncing) return;
     this.#unsynced = false;
+    this.#syncing = this.#world.store.sync()
+      .catch((error) => this.#syncError = error)
+      .finally(() => this.#syncing = null);
   }
 
   // Before the lease can be taken, so that nothing runs twice even where nobody else could end it.
@@ -373,7 +385,10 @@ export class Supervisor {
       new Set(held.map(({ lease }) => lease.token)),
       "The lease was lost",
     );
-    if (await this.#recovery.recover(held, this.#attempts.tokens())) this.#pollAt = 0;
+    if (await this.#recovery.recover(held, this.#attempts.tokens())) {
+      this.#unsynced = true;
+      this.#pollAt = 0;
+    }
   }
 
   async #prune(now: number) {

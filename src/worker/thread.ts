@@ -87,7 +87,15 @@ class Execution {
     saySoon();
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
-      this.#end(end, this.#output.isEmpty ? null : this.#output.take(), this.#ran());
+      const ran = this.#ran();
+      // All in one message, so that none of it is taken for the output of the next command.
+      const printed: Printed[] = [];
+      while (!this.#output.isEmpty) printed.push(this.#output.take());
+      const last = printed.pop() ?? null;
+      for (const each of printed) {
+        unsent.push({ type: "output", executor: this.#executor, printed: each });
+      }
+      this.#end(end, last, ran);
     });
   }
 

@@ -34,7 +34,8 @@ export function tempFolder(): TempFolder {
 /** The file of a store that wakes nobody and is not to be copied. */
 export function silentFile(path: string): StoreFile {
   const silent = { ring() {} };
-  return { path, verify() {}, copyTo() {}, wake: silent, news: silent };
+  const syncLog = () => Promise.resolve();
+  return { path, verify() {}, syncLog, copyTo() {}, wake: silent, news: silent };
 }
 
 /** A job as `enqueue` would hand it to the store, but for what is said. */

@@ -208,11 +208,18 @@ export function startSupervisor(store: Store, options: WorldOptions = {}) {
   };
 }
 
-/** The store, with every turn that is taken put on record, and failing as long as `fails` says so. */
-export function observed(store: Store, { fails = () => false }: { fails?: () => boolean } = {}) {
+/**
+ * The store, with every turn that is taken put on record, failing as long as `fails` says so, and with
+ * `sync` for its own.
+ */
+export function observed(
+  store: Store,
+  { fails = () => false, sync }: { fails?: () => boolean; sync?: Store["sync"] } = {},
+) {
   const turns: Turn[] = [];
   const proxy = new Proxy(store, {
     get(target, name) {
+      if (name === "sync" && sync) return sync;
       const value = Reflect.get(target, name);
       if (typeof value !== "function") return value;
       return (...args: unknown[]) => {

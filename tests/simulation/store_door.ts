@@ -57,7 +57,7 @@ type StoreMethod = {
 const READS: StoreMethod[] = [
   ...["get", "find", "list", "counts", "attempts", "output", "count", "blockers"] as const,
   ...["events", "queues", "schedules", "settings", "workers", "leases", "outlook"] as const,
-  ...["cancelRequests", "examine"] as const,
+  ...["cancelRequests", "examine", "sync"] as const,
 ];
 const WRITES: StoreMethod[] = [
   ...["enqueue", "cancel", "retry", "remove", "prune", "changeQueue", "changeSetting"] as const,

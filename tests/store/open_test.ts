@@ -445,3 +445,44 @@ Deno.test("a write waits for the disk as the setting durability says, and does b
     assertEquals(await synchronous(), [told], durability);
   }
 });
+
+Deno.test("sync() asks the disk as the setting durability says", async () => {
+  using folder = tempFolder();
+  const path = folder.file("queue.db");
+  await makeStore(path);
+  let syncs = 0;
+  const file = { ...silentFile(path), syncLog: () => Promise.resolve(void syncs++) };
+  using store = new SqliteStore(new Database(path, { int64: true }), file);
+  for (const [durability, expected] of [["full", 1], ["normal", 1], ["full", 2]] as const) {
+    await store.changeSetting("durability", durability);
+    await store.settings();
+    await store.sync();
+    assertEquals(syncs, expected, durability);
+  }
+});
+
+Deno.test({
+  name: "sync() drops none of the locks by which other processes know that the store is in use",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    using folder = tempFolder();
+    const path = folder.file("queue.db");
+    using store = await openStore(path);
+    await store.enqueue([newJob()], by(0));
+    const locks = () => {
+      const held = Deno.readTextFileSync("/proc/locks").split("\n");
+      return [path, `${path}-shm`].flatMap((file) =>
+        held.filter((line) => line.includes(` ${Deno.pid} `) && line.includes(`:${inode(file)} `))
+          .map((line) => line.replace(/^\d+: /, ""))
+      );
+    };
+    const before = locks();
+    await store.sync();
+    assert(before.length >= 2, "on the store and on the index of its log");
+    assertEquals(locks(), before);
+  },
+});
+
+function inode(file: string): number | null {
+  return Deno.statSync(file).ino;
+}

@@ -114,6 +114,42 @@ Deno.test("a discard is said once, and again only when more has to go", () => {
   assertEquals(buffer.take().discard, { from: 2, to: 5 });
 });
 
+Deno.test("much output is taken in batches of up to 1 MiB, where a chunk counts for a KiB more than it holds", () => {
+  for (const bytes of [65_536, 1]) {
+    const buffer = new OutputBuffer(100_000_000);
+    // The streams take turns, so that nothing is gathered.
+    for (let i = 0; i < 3000; i++) {
+      buffer.push(i % 2 ? "stdout" : "stderr", new Uint8Array(i < 100 ? bytes : 1));
+    }
+    const batches: OutputChunk[][] = [];
+    while (!buffer.isEmpty) batches.push(buffer.take().chunks);
+    assertEquals(batches.flat().length, 3000);
+    for (const batch of batches.slice(0, -1)) {
+      const cost = batch.reduce((sum, { bytes }) => sum + bytes.length + 1024, 0);
+      assert(cost <= 2 ** 20 && cost > 0.9 * 2 ** 20, `${cost}, ${batch.length} chunks`);
+    }
+  }
+});
+
+Deno.test("a batch has at least one chunk", () => {
+  const buffer = new OutputBuffer(1000);
+  buffer.push("stdout", bytesOf("abc"));
+  assertEquals(shown(buffer.take(1).chunks), [[0, "stdout", "abc"]]);
+});
+
+Deno.test("what waits to be taken is cut where the limit begins, also when it is taken later", () => {
+  const buffer = new OutputBuffer(8);
+  buffer.push("stdout", bytesOf("ab"));
+  buffer.push("stderr", bytesOf("cdefgh"));
+  buffer.push("stdout", bytesOf("ijk"));
+  const first = buffer.take(1);
+  assertEquals([shown(first.chunks), first.discard], [[[0, "stdout", "ab"]], { from: 2, to: 5 }]);
+  buffer.push("stdout", bytesOf("l"));
+  const second = buffer.take();
+  assertEquals(shown(second.chunks), [[6, "stderr", "gh"], [8, "stdout", "ijkl"]]);
+  assertEquals(second.discard, { from: 2, to: 6 });
+});
+
 Deno.test("output that nobody takes is held in memory bounded by the limit", () => {
   const limit = 1_000_000;
   const buffer = new OutputBuffer(limit);
@@ -136,9 +172,9 @@ Deno.test("whatever is printed and taken, the first quarter and the last three s
         .map(() => between(random, 0, 255));
       for (const byte of bytes) all.push({ stream, byte });
       buffer.push(stream, bytes);
-      if (random() < 0.3) kept = store(kept, buffer.take());
+      if (random() < 0.3) kept = store(kept, buffer.take(between(random, 1, 5000)));
     }
-    kept = store(kept, buffer.take());
+    while (!buffer.isEmpty) kept = store(kept, buffer.take(between(random, 1, 5000)));
 
     const head = Math.floor(limit / 4);
     const tailStart = Math.max(head, all.length - (limit - head));

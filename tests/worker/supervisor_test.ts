@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openStore, openStoreIfAny } from "../../src/store/open.ts";
 import type { Claim, Scope, Store } from "../../src/store/store.ts";
 import { by, claim, newJob, newWorker, tempFolder } from "../helpers/store.ts";
@@ -448,6 +448,62 @@ Deno.test("more output is asked for only when the last was stored", async () => 
   supervisor.stop();
   await system.advance(0);
   await finished;
+});
+
+Deno.test("much output at an end is stored in several turns, and the job settled with the last of it", async () => {
+  using inner = await memoryStore(1);
+  const { store, turns } = observed(inner);
+  const { runner, system, events, finished } = startSupervisor(store, { drain: true });
+  await system.advance(0);
+  const MIB = 2 ** 20;
+  for (let part = 0; part < 3; part++) runner.output(1, "x".repeat(MIB), part * MIB);
+  runner.exit(1);
+  await system.advance(0);
+  await finished;
+  const written = turns.filter(({ output }) => output.length > 0);
+  assertEquals(written.map(({ output, settled }) => [output.length, settled.length]), [
+    [1, 0],
+    [1, 0],
+    [1, 1],
+  ]);
+  assertEquals(runner.stored_, [], "nobody prints any more");
+  assertEquals(events.filter(({ event }) => event === "completed").length, 1);
+  const [attempt] = await inner.attempts("job1");
+  assertEquals((await inner.output(attempt!.seq, 0)).length, 3);
+});
+
+Deno.test("what turns have written is synced to disk within a second, by a sync at a time that nobody waits for", async () => {
+  using inner = await memoryStore(3);
+  const synced: PromiseWithResolvers<void>[] = [];
+  const { store } = observed(inner, {
+    sync() {
+      synced.push(Promise.withResolvers());
+      return synced.at(-1)!.promise;
+    },
+  });
+  const { runner, system, finished, isDone } = startSupervisor(store);
+  await system.advance(1000);
+  assertEquals(synced.length, 1, "the first claim");
+  runner.exit(1);
+  await system.advance(5000);
+  runner.exit(1);
+  await system.advance(5000);
+  assertEquals((await inner.counts()).completed, 2);
+  assertEquals(synced.length, 1, "the disk is still busy with the first");
+  synced[0]!.resolve();
+  await system.advance(1000);
+  assertEquals(synced.length, 2);
+  synced[1]!.resolve();
+  await system.advance(5000);
+  assertEquals(synced.length, 2, "nothing has been written since");
+
+  runner.exit(1);
+  await system.advance(1000);
+  assertEquals([synced.length, isDone()], [3, false]);
+  const failed = assertRejects(() => finished, Error, "disk I/O error");
+  synced[2]!.reject(new Error("disk I/O error"));
+  await system.advance(1000);
+  await failed;
 });
 
 // --- Cancelling
