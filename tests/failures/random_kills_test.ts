@@ -11,14 +11,14 @@ const KILL_EVERY_JOBS = Math.floor(JOBS / (KILLS + 10));
 /** Jobs that were claimed ahead, and waited for one that took long. */
 const GIVEN_BACK = "It was given back before it began";
 
-/** Notes each execution, and each that begins while another one of the same job still lives. */
+/** One in five takes a while. Notes each execution, and each that begins while another one of the same job still lives. */
 const JOB = `
 mark=running/$QUEUECTL_JOB_ID
 if [ -s $mark ] && grep -qsa "QUEUECTL_JOB_ID=$QUEUECTL_JOB_ID" "/proc/$(cat $mark)/environ"; then
   echo $QUEUECTL_JOB_ID >>overlaps
 fi
 echo $$ >$mark
-sleep 0.03
+case $QUEUECTL_JOB_ID in *0 | *5) sleep 0.1 ;; esac
 : >$mark
 echo $QUEUECTL_JOB_ID >>ran`;
 
