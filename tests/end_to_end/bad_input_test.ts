@@ -26,7 +26,7 @@ async function storeWithJobs(): Promise<Cli> {
 }
 
 async function contents(cli: Cli): Promise<string> {
-  return await cli.listing() + await cli.ok("config", "get") + await cli.ok("worker", "list");
+  return await cli.listing() + await cli.look("config", "get") + await cli.look("worker", "list");
 }
 
 async function isRefused(cli: Cli, expected: number, { args, stdin, says }: BadCase) {

@@ -30,15 +30,21 @@ async function storeWithAllStates() {
   const worker = await cli.startWorker();
   await cli.linesOnce("started", 1);
   // Until the one that runs takes longer than those before it, another one may have been claimed behind it.
-  const pending = async () => (await cli.json("status")).jobs.pending;
+  const pending = async () => (await jsonOf(cli, "status")).jobs.pending;
   await waitUntil(async () => await pending() === 1, "the one that waits");
   return { cli, worker };
+}
+
+/** What a process of its own prints as JSON: this is about the looks themselves. */
+// deno-lint-ignore no-explicit-any -- every caller knows what it asked for
+async function jsonOf(cli: Cli, ...args: string[]): Promise<any> {
+  return JSON.parse(await cli.ok(...args, "--json"));
 }
 
 Deno.test("status and list show jobs in every state", async () => {
   const { cli, worker } = await storeWithAllStates();
   await using _ = cli;
-  const status = await cli.json("status");
+  const status = await jsonOf(cli, "status");
   assertEquals(status.jobs, {
     ...{ pending: 1, processing: 1, completed: 1, failed: 1, dead: 1, cancelled: 1, blocked: 1 },
   });
@@ -62,7 +68,7 @@ Deno.test("status and list show jobs in every state", async () => {
       blocked: "following",
     })
   ) {
-    assertEquals(idsOf(await cli.json("list", "--state", state)), [id], state);
+    assertEquals(idsOf(await jsonOf(cli, "list", "--state", state)), [id], state);
   }
 
   const page = await cli.ok("status");
@@ -79,7 +85,7 @@ Deno.test("list --json and show --json have the documented keys and values", asy
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "fresh", "--timeout", "5", "echo 1");
   await cli.ok("enqueue", "--id", "other", "--max-retries", "1", "exit 3");
-  const [fresh] = await cli.json("list");
+  const [fresh] = await jsonOf(cli, "list");
   assertEquals(Object.keys(fresh).sort(), JOB_KEYS.split(" ").sort());
   assertMatch(fresh.created_at, INSTANT);
   assertEquals(fresh, {
@@ -89,11 +95,11 @@ Deno.test("list --json and show --json have the documented keys and values", asy
     ...{ started_at: null, finished_at: null, exit_code: null, signal: null, last_error: null },
     ...{ worker_id: null, tags: [], key: null, schedule: null },
   });
-  assertEquals((await cli.show("fresh")).waits_for, "no worker is running");
+  assertEquals((await jsonOf(cli, "show", "fresh")).waits_for, "no worker is running");
 
   await cli.drain();
-  const { attempts_history: history, waits_for, ...job } = await cli.json("show", "other");
-  assertEquals(job, (await cli.json("list"))[1]);
+  const { attempts_history: history, waits_for, ...job } = await jsonOf(cli, "show", "other");
+  assertEquals(job, (await jsonOf(cli, "list"))[1]);
   assertEquals(waits_for, null);
   const [attempt, ...more] = history;
   assertEquals(more, []);
@@ -133,7 +139,7 @@ Deno.test("list --search finds text in ids and commands, in any case, without pa
     { id: "e", command: "echo it's" },
   ];
   await cli.run(["enqueue", "@-"], { stdin: JSON.stringify(jobs) });
-  const search = async (text: string) => idsOf(await cli.json("list", "--search", text));
+  const search = async (text: string) => idsOf(await jsonOf(cli, "list", "--search", text));
   assertEquals(await search("backup"), ["Backup-1", "b"]);
   assertEquals(await search("100%"), ["c"]);
   assertEquals(await search("it's"), ["e"]);
@@ -143,7 +149,7 @@ Deno.test("list --search finds text in ids and commands, in any case, without pa
 Deno.test("show finds a job by a unique prefix of its id", async () => {
   await using cli = new Cli();
   const id = await cli.ok("enqueue", "true");
-  assertEquals((await cli.show(id.slice(0, 4))).id, id);
+  assertEquals((await jsonOf(cli, "show", id.slice(0, 4))).id, id);
   assertEquals((await cli.run(["show", id.slice(0, 3)])).code, 1);
 });
 
@@ -161,16 +167,20 @@ Deno.test("failure 36: hostile text in commands, output and errors never reaches
   const harmful = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202e]/;
   for (const text of printed) assert(!harmful.test(text), JSON.stringify(text));
   assertStringIncludes(printed[1]!, "\\e[2Jgone");
-  assertEquals((await cli.show("evil")).command, hostile, "JSON has the text itself, escaped");
+  assertEquals(
+    (await jsonOf(cli, "show", "evil")).command,
+    hostile,
+    "JSON has the text itself, escaped",
+  );
 });
 
 Deno.test("commands that only look show an empty store where there is none, and make none", async () => {
   await using cli = new Cli();
   const { code, stdout, stderr } = await cli.run(["list"]);
   assertEquals([code, stdout, stderr], [0, "", "No jobs\n"]);
-  assertEquals(await cli.json("list"), []);
-  assertEquals((await cli.json("status")).workers, []);
-  assertEquals((await cli.json("status")).jobs.pending, 0);
+  assertEquals(await jsonOf(cli, "list"), []);
+  assertEquals((await jsonOf(cli, "status")).workers, []);
+  assertEquals((await jsonOf(cli, "status")).jobs.pending, 0);
   assertEquals((await cli.run(["show", "nosuchjob"])).code, 1);
   assertEquals((await cli.run(["logs", "nosuchjob"])).code, 1);
   assertEquals((await cli.run(["dlq", "retry", "--all"])).code, 0);

@@ -1,10 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { InProcess } from "./in_process.ts";
 
 const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
 /** What runs for longer than this is killed, so that a test fails instead of waiting for ever. */
 const LONGEST_RUN_MS = 90_000;
+
+/** Commands that only look, which tests do more often than anything else. */
+const LOOK = /^(show|list|status|doctor|(dlq|queue|schedule|worker) list|config get)( |$)/;
 
 /** How a command ended. `stdout` and `stderr` are text; `out` and `err` are the same as bytes. */
 export interface Result {
@@ -81,6 +85,7 @@ export class Cli implements AsyncDisposable {
   readonly folder = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "queuectl-test-" }));
   readonly db = join(this.folder, "store", "queue.db");
   readonly #children: Child[] = [];
+  readonly #inProcess = new InProcess(this);
 
   /** Runs a command to its end. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Result> {
@@ -94,10 +99,16 @@ export class Cli implements AsyncDisposable {
     return stdout.replace(/\n$/, "");
   }
 
-  /** Runs a command that must succeed with `--json`, and returns what it printed. */
+  /** The same with `--json`; a command that only looks is not worth a process of its own. */
   // deno-lint-ignore no-explicit-any -- every caller knows what it asked for
   async json(...args: string[]): Promise<any> {
-    return JSON.parse(await this.ok(...args, "--json"));
+    const isLook = LOOK.test(args.join(" "));
+    return JSON.parse(await (isLook ? this.look(...args, "--json") : this.ok(...args, "--json")));
+  }
+
+  /** Carries out a command within this process, which takes a tenth of the time of one of its own. */
+  async look(...args: string[]): Promise<string> {
+    return await this.#inProcess.ok(args);
   }
 
   async show(id: string): Promise<ShownJob> {
@@ -112,13 +123,13 @@ export class Cli implements AsyncDisposable {
 
   /** The events of the history, or those of one job. */
   async history(job?: string): Promise<PastEvent[]> {
-    return jsonLines(await this.ok("events", "--json"))
+    return jsonLines(await this.look("events", "--json"))
       .filter((event: PastEvent) => job === undefined || event.job === job);
   }
 
   /** Every job in the store, as text that can be compared. */
   async listing(): Promise<string> {
-    return await this.ok("list", "--json", "--limit", "0");
+    return await this.look("list", "--json", "--limit", "0");
   }
 
   /** Runs everything that is there to its end, and returns the exit code. */

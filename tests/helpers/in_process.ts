@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import type { AnyCommand, App } from "../../src/cli/app.ts";
 import { runProgram } from "../../src/cli/program.ts";
 import { realSystem } from "../../src/system.ts";
@@ -31,6 +32,14 @@ export class InProcess {
       isTask: false,
       exitCode: 0,
     };
+  }
+
+  /** Carries out a command line that must succeed, and returns what it printed on stdout. */
+  async ok(args: readonly string[]): Promise<string> {
+    const print = { out: "", err: "" };
+    const code = await runProgram(args, this.app(print));
+    assertEquals(code, 0, `queuectl ${args.join(" ")}: ${print.out}${print.err}`);
+    return print.out;
   }
 
   /** Carries out a command line. Helps, which are printed by the console, come first in `out`. */

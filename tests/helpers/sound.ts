@@ -6,8 +6,7 @@ import type { Cli, ShownJob } from "./cli.ts";
  * no job has more attempts than it may. With `ids`, exactly these jobs are there.
  */
 export async function assertSound(cli: Cli, ids?: readonly string[]) {
-  const { code, stdout } = await cli.run(["doctor"]);
-  assertEquals(code, 0, stdout);
+  await cli.look("doctor");
   const jobs: ShownJob[] = await cli.json("list", "--limit", "0");
   for (const { id, attempts, max_retries } of jobs) {
     assert(
