@@ -23,8 +23,9 @@ export function explained(
     : error;
 }
 
-/** Whether trying again later can help: the store is busy, or its disk is full. */
+/** Whether trying again later can help: the store is busy, its disk full, or no file can be opened. */
 export function mayPass(error: unknown): boolean {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error && /database is locked|disk is full/.test(cause.message);
+  return cause instanceof Error &&
+    /database is locked|disk is full|Too many open files/.test(cause.message);
 }

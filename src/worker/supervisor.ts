@@ -368,7 +368,10 @@ export class Supervisor {
     if (!this.#unsynced || this.#syncing) return;
     this.#unsynced = false;
     this.#syncing = this.#world.store.sync()
-      .catch((error) => this.#syncError = error)
+      .catch((error) => {
+        if (mayPass(error)) this.#unsynced = true;
+        else this.#syncError = error;
+      })
       .finally(() => this.#syncing = null);
   }
 
