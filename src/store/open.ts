@@ -60,10 +60,21 @@ async function openExisting(path: string, { busyMs = 5000 }: OpenOptions): Promi
   try {
     db = new Database(path, { int64: true, create: false });
     await prepare(db, path, busyMs);
+    const logPath = `${Deno.realPathSync(path)}-wal`; // beside what a link leads to
     return new SqliteStore(db, {
       path,
       verify: () => verifySame(path, opened),
-      syncLog: () => syncLog(path),
+      async syncLog() {
+        try {
+          // SQLite has no lock on this file that closing it could end. What has left it is in the
+          // database by then: a checkpoint waits for the disk.
+          using log = await Deno.open(logPath);
+          await log.syncData();
+        } catch (error) {
+          verifySame(path, opened);
+          throw explainedFileError(error, path, "write");
+        }
+      },
       copyTo(copy, write) {
         if (linkInWhole(copy, write, "write")) return;
         throw operationFailed(`Cannot write ${quote(copy)}: there is something with this name`);
@@ -172,20 +183,6 @@ function linkInWhole(
 function syncFile(path: string) {
   using opened = Deno.openSync(path);
   opened.syncSync();
-}
-
-/**
- * Does what a commit with synchronous = full does at its end, but without the lock on the store. What has
- * left the log is in the database by then: a checkpoint waits for the disk itself.
- */
-async function syncLog(path: string) {
-  try {
-    // SQLite has no lock on this file that closing it could end.
-    using log = await Deno.open(`${path}-wal`);
-    await log.syncData();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw explainedFileError(error, path, "write");
-  }
 }
 
 /** The log of a store that was deleted would be played back into the new one. */

@@ -57,7 +57,7 @@ export interface StoreFile {
   path: string;
   /** Throws a UserError if the file at `path` is not the one that was opened. */
   verify(): void;
-  /** Has the disk keep what was committed so far. Throws a UserError. */
+  /** What a commit with synchronous = full does at its end, without the lock. Throws a UserError. */
   syncLog(): Promise<void>;
   /** Makes a store at `path` of what `write` puts into a file. Throws a UserError if there is one. */
   copyTo(path: string, write: (draft: string) => void): void;

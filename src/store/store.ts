@@ -367,7 +367,10 @@ export interface Store extends Disposable {
    * known any more.
    */
   renew(worker: string, leaseMs: number, now: number): Promise<boolean>;
-  /** Waits for the disk without holding anybody up, not even this process. */
+  /**
+   * Resolves when what was committed before survives a power cut, with the setting durability at full.
+   * It holds no lock meanwhile.
+   */
   sync(): Promise<void>;
   /** Forgets a worker process; with `beat`, only if it has given no sign of life since. */
   deregister(worker: string, beat?: number): Promise<void>;

@@ -16,6 +16,8 @@ const GIVEN_BACK = { kind: "interrupted", reason: "It was given back before it b
 const FORCED_GRACE_MS = 1000;
 /** The same for a job that was cancelled: all of it is to be gone within a second. */
 const CANCEL_GRACE_MS = 700;
+/** While more than this is left to be stored of what has ended, nothing new is claimed. */
+const MOST_BEHIND_BYTES = 16 * 2 ** 20;
 
 interface Running extends Claim {
   /** On the monotonic clock. */
@@ -83,6 +85,17 @@ export class Attempts implements RunnerEvents {
   /** Whether there is nothing new to be written. */
   get isQuiet(): boolean {
     return this.#ended.length + this.#output.length === 0;
+  }
+
+  /** Whether commands end faster than what they have printed can be stored. */
+  get isBehind(): boolean {
+    if (this.#output.length === 0) return false;
+    const ended = new Set(this.#ended.map(({ running }) => running));
+    let bytes = 0;
+    for (const { running, printed } of this.#output) {
+      if (ended.has(running)) { for (const chunk of printed.chunks) bytes += chunk.bytes.length; }
+    }
+    return bytes > MOST_BEHIND_BYTES;
   }
 
   /** Whether there is output that can be written at once. */
@@ -192,16 +205,15 @@ export class Attempts implements RunnerEvents {
   collect(): Batch | null {
     const { system, processes } = this.#world;
     // What was lost or cancelled may have left something running; it is settled once that has ended.
-    const suspects = this.#ended.filter(({ running, outcome }) =>
+    const output = firstBatch(this.#output, ({ printed }) => printed.chunks);
+    const withMore = new Set(this.#output.slice(output.length).map(({ running }) => running));
+    const whole = this.#ended.filter(({ running }) => !withMore.has(running));
+    const suspects = whole.filter(({ running, outcome }) =>
       outcome.kind === "lost" || running.cancelGraceMs !== null
     );
     const marked = suspects.map(({ running: { lease: { token } } }) => ({ token, leader: null }));
     const living = marked.length > 0 ? processes.killLeftovers(marked) : NOTHING;
-    const output = firstBatch(this.#output, ({ printed }) => printed.chunks);
-    const withMore = new Set(this.#output.slice(output.length).map(({ running }) => running));
-    const ended = this.#ended.filter(({ running }) =>
-      !living.has(running.lease.token) && !withMore.has(running)
-    );
+    const ended = whole.filter(({ running }) => !living.has(running.lease.token));
     const started = this.#processesToRecord();
     if (ended.length + output.length + started.length === 0) return null;
     const settled = ended.map(({ running, outcome, ran, endedAt }) => {

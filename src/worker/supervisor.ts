@@ -133,8 +133,10 @@ export class Supervisor {
         await this.#step();
         if (!this.#isDone()) await this.#wake.wait(this.#idleMs());
       }
+      while (this.#syncing) await this.#syncing;
+      if (this.#syncError) throw this.#syncError;
       await this.#insist(() => store.deregister(id));
-      await this.#syncing;
+      if (this.#unsynced) await store.sync(); // it may have had nothing to write
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -198,12 +200,16 @@ export class Supervisor {
   }
 
   #wantsJobs(): boolean {
-    const { idle, isGivingUp } = this.#attempts;
-    return idle.length > 0 && this.#stopping === null && !isGivingUp;
+    return this.#attempts.idle.length > 0 && this.#mayClaim();
   }
 
   #mayClaimAhead(): boolean {
-    return this.#scope.only === null && this.#stopping === null && !this.#attempts.isGivingUp;
+    return this.#scope.only === null && this.#mayClaim();
+  }
+
+  #mayClaim(): boolean {
+    const { isGivingUp, isBehind } = this.#attempts;
+    return this.#stopping === null && !isGivingUp && !isBehind;
   }
 
   #mayTick(): boolean {
@@ -268,7 +274,8 @@ export class Supervisor {
     if (result.claimed.length > 0) failPoint("after-claim");
     if (batch) this.#attempts.written(batch, result, wallNow);
     for (const claim of result.claimed) this.#attempts.start(claim, this.#settings, wallNow);
-    if (!result.known) { // it was taken for dead, and its jobs from it
+    if (result.known) this.#renewedAt = now;
+    else { // it was taken for dead, and its jobs from it
       await this.#register();
       await this.#recover();
     }
@@ -291,10 +298,10 @@ export class Supervisor {
 
   async #upkeep(now: number) {
     this.#world.store.verify();
+    this.#syncSoon();
     if (now - this.#renewedAt >= this.#settings.lease / 3) await this.#renew(now);
     await this.#obey(now);
     await this.#recover();
-    this.#syncSoon();
     if (now >= this.#checkAt) {
       this.#checkAt = now + CHECK_THREADS_MS;
       this.#attempts.check();
@@ -366,13 +373,17 @@ export class Supervisor {
   // Not waited for: the disk may be busy for longer than a lease.
   #syncSoon() {
     if (!this.#unsynced || this.#syncing) return;
+    const { store, system } = this.#world;
+    const begunAt = system.monotonic();
     this.#unsynced = false;
-    this.#syncing = this.#world.store.sync()
-      .catch((error) => {
-        if (mayPass(error)) this.#unsynced = true;
-        else this.#syncError = error;
-      })
-      .finally(() => this.#syncing = null);
+    this.#syncing = store.sync().then(() => {
+      this.#syncing = null;
+      if (system.monotonic() - begunAt >= UPKEEP_MS) this.#syncSoon();
+    }, (error) => {
+      this.#syncing = null;
+      if (mayPass(error)) this.#unsynced = true;
+      else this.#syncError = error;
+    });
   }
 
   // Before the lease can be taken, so that nothing runs twice even where nobody else could end it.

@@ -88,7 +88,7 @@ class Execution {
     this.#command.ended.then((end) => {
       clearTimeout(this.#gathering);
       const ran = this.#ran();
-      // All in one message, so that none of it is taken for the output of the next command.
+      // All in one message, so that none of it is answered with an order that reaches the next command.
       const printed: Printed[] = [];
       while (!this.#output.isEmpty) printed.push(this.#output.take());
       const last = printed.pop() ?? null;

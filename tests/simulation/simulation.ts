@@ -5,7 +5,7 @@ import { isFinal, JOB_STATES } from "../../src/job.ts";
 import { SQLITE_MIGRATIONS } from "../../src/store/migrations.ts";
 import { SqliteStore } from "../../src/store/sqlite.ts";
 import { mayPass } from "../../src/store/sqlite_errors.ts";
-import type { NewWorker, Store } from "../../src/store/store.ts";
+import type { NewWorker, Store, TurnResult } from "../../src/store/store.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
 import type { Run } from "../../src/worker/protocol.ts";
 import { silentFile } from "../helpers/store.ts";
@@ -250,6 +250,7 @@ class Simulation implements Surroundings {
     const { by, method, args, error, result } = call;
     if (by instanceof WorkerProcess && error === undefined) {
       if (method === "renew" && result === true) by.hasRenewed(args[1] as number);
+      if (method === "turn" && (result as TurnResult).known) by.hasRenewed(by.leaseMs);
       if (method === "register") by.hasRenewed((args[0] as NewWorker).leaseMs);
     }
     if (ABOUT_WORKERS.includes(method)) {

@@ -461,6 +461,20 @@ Deno.test("sync() asks the disk as the setting durability says", async () => {
   }
 });
 
+Deno.test("sync() waits for the log of the store, also of one that a link leads to, and says so where it is gone", async () => {
+  for (const name of ["queue.db", "link.db"]) {
+    using folder = tempFolder();
+    await makeStore(folder.file("queue.db"));
+    if (name === "link.db") Deno.symlinkSync(folder.file("queue.db"), folder.file(name));
+    using store = await openStore(folder.file(name));
+    await store.enqueue([newJob()], by(0));
+    await store.sync();
+    Deno.removeSync(folder.file("queue.db-wal"));
+    const error = await assertRejects(() => store.sync(), UserError);
+    assertStringIncludes(error.message, `Cannot write the store "${folder.file(name)}"`);
+  }
+});
+
 Deno.test({
   name: "sync() drops none of the locks by which other processes know that the store is in use",
   ignore: Deno.build.os !== "linux",

@@ -7,10 +7,14 @@ import { tempFolder } from "../helpers/store.ts";
 const ANY_TIME: BeginTime = { from: 0, by: Infinity };
 
 /** A pool of one thread whose commands run in `folder`, and how to give it one. */
-function poolIn(folder: string, events: Pick<RunnerEvents, "ended"> & Partial<RunnerEvents>) {
+function poolIn(
+  folder: string,
+  events: Pick<RunnerEvents, "ended"> & Partial<RunnerEvents>,
+  { outputLimit = 1024 } = {},
+) {
   const ignored = { started() {}, output() {}, withdrawn() {} };
   const pool = new Pool({ ...ignored, ...events }, { threads: 1 });
-  const rest = { cwd: folder, env: {}, timeoutMs: null, killGraceMs: 0, outputLimit: 1024 };
+  const rest = { cwd: folder, env: {}, timeoutMs: null, killGraceMs: 0, outputLimit };
   const run = (executor: number, command: string, begin = ANY_TIME) =>
     pool.run(executor, { command, ...rest }, begin);
   return { pool, run };
@@ -33,6 +37,24 @@ Deno.test("a pool runs what waits in its order, and forgets what is withdrawn, b
   pool.close();
   assertEquals(seen, ["1 withdrawn 2", "1 exited", "1 exited", "1 exited"]);
   assertEquals(Deno.readTextFileSync(folder.file("ran")), "first\nfourth\nfifth\n");
+});
+
+Deno.test("all that a command has printed comes before its end, in several batches, and none of it later", async () => {
+  using folder = tempFolder();
+  const seen: string[] = [];
+  const { pool, run } = poolIn(folder.path, {
+    output: (_, { chunks }) => seen.push(...chunks.map(({ bytes }) => `${bytes.length}`)),
+    ended: (_, end, { printed }) => {
+      seen.push(...printed?.chunks.map(({ bytes }) => `${bytes.length}`) ?? [], end.kind);
+    },
+  }, { outputLimit: 10_000_000 });
+  run(1, "head -c 3000000 /dev/zero");
+  run(1, "printf abc");
+  await eventually(() => seen.filter((each) => each === "exited").length === 2);
+  pool.close();
+  const first = seen.slice(0, seen.indexOf("exited"));
+  assertEquals(first.reduce((sum, bytes) => sum + Number(bytes), 0), 3_000_000);
+  assertEquals(seen.slice(first.length), ["exited", "3", "exited"]);
 });
 
 Deno.test("an end that is kept back, because the executor has its next command, is told soon all the same", async () => {

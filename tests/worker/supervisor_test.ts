@@ -472,6 +472,47 @@ Deno.test("much output at an end is stored in several turns, and the job settled
   assertEquals((await inner.output(attempt!.seq, 0)).length, 3);
 });
 
+Deno.test("nothing is claimed while more than 16 MiB of what has ended are left to be stored", async () => {
+  using inner = await memoryStore(2);
+  const { store, turns } = observed(inner);
+  const { runner, system, finished } = startSupervisor(store, { drain: true });
+  await system.advance(0);
+  const MIB = 2 ** 20;
+  for (let part = 0; part < 18; part++) runner.output(1, "x".repeat(MIB), part * MIB);
+  runner.exit(1, 0, 1000);
+  await system.advance(0);
+  const claims = turns.filter(({ idle }) => idle.length > 0);
+  assertEquals(claims.length, 2, "the first claim, and one soon after");
+  const before = turns.slice(0, turns.indexOf(claims[1]!)).filter(({ output }) =>
+    output.length > 0
+  );
+  assertEquals(before.length, 2, "of eighteen");
+  runner.exit(1);
+  await system.advance(0);
+  await finished;
+  assertEquals((await inner.counts()).completed, 2);
+});
+
+Deno.test("failure 19: a turn renews the lease, so that jobs are ended only when there has been none for most of it", async () => {
+  using inner = await memoryStore(1);
+  let busy = false;
+  const { store } = observed(inner, { fails: () => busy });
+  const { runner, supervisor, system, finished } = startSupervisor(store);
+  await system.advance(9500);
+  runner.output(1, "a sign of life");
+  await system.advance(0);
+  busy = true;
+  await system.advance(20_000);
+  assertEquals(runner.stops, []);
+  await system.advance(2000);
+  assertEquals(runner.stops.length, 1);
+  busy = false;
+  runner.exit(1);
+  supervisor.stop();
+  await system.advance(1000);
+  await finished;
+});
+
 Deno.test("what turns have written is synced to disk within a second, by a sync at a time that nobody waits for", async () => {
   using inner = await memoryStore(3);
   const synced: PromiseWithResolvers<void>[] = [];
