@@ -49,8 +49,9 @@ export function takeTurn(
   return { refused, cancelled, claimed, known, othersMayRun };
 }
 
-// With every turn, so that whoever is busy need not renew. In the claim's own transaction, because whoever was taken for dead a moment ago, while its machine slept, must
-// not begin a job that the others take for a dead worker's.
+// With every turn, so that whoever is busy need not renew. In the claim's own transaction, because
+// whoever was taken for dead a moment ago, while its machine slept, must not begin a job that the others
+// take for a dead worker's.
 function showLife(sql: Sql, worker: string, now: number): boolean {
   return sql("update workers set beat = beat + 1, heartbeat_at = ? where id = ?")
     .run(now, worker) > 0;

@@ -91,11 +91,9 @@ export class Attempts implements RunnerEvents {
   get isBehind(): boolean {
     if (this.#output.length === 0) return false;
     const ended = new Set(this.#ended.map(({ running }) => running));
-    let bytes = 0;
-    for (const { running, printed } of this.#output) {
-      if (ended.has(running)) { for (const chunk of printed.chunks) bytes += chunk.bytes.length; }
-    }
-    return bytes > MOST_BEHIND_BYTES;
+    const left = this.#output.filter(({ running }) => ended.has(running));
+    const chunks = left.flatMap(({ printed }) => printed.chunks);
+    return chunks.reduce((sum, { bytes }) => sum + bytes.length, 0) > MOST_BEHIND_BYTES;
   }
 
   /** Whether there is output that can be written at once. */
@@ -204,10 +202,10 @@ export class Attempts implements RunnerEvents {
    */
   collect(): Batch | null {
     const { system, processes } = this.#world;
-    // What was lost or cancelled may have left something running; it is settled once that has ended.
     const output = firstBatch(this.#output, ({ printed }) => printed.chunks);
     const withMore = new Set(this.#output.slice(output.length).map(({ running }) => running));
     const whole = this.#ended.filter(({ running }) => !withMore.has(running));
+    // What was lost or cancelled may have left something running; it is settled once that has ended.
     const suspects = whole.filter(({ running, outcome }) =>
       outcome.kind === "lost" || running.cancelGraceMs !== null
     );

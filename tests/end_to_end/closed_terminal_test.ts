@@ -1,16 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Cli, lives, waitUntil } from "../helpers/cli.ts";
-
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
+import { Cli, commandLine, forShell, lives, waitUntil } from "../helpers/cli.ts";
 
 Deno.test("failure 4: a worker whose events nobody reads for a while keeps its leases", async () => {
   await using cli = new Cli();
   await cli.ok("config", "set", "lease", "1s");
   await cli.ok("config", "set", "max_retries", "1");
   await cli.ok("enqueue", "--id", "flood", "yes 0123456789 | head -c 20000000; sleep 3");
-  const words =
-    `${Deno.execPath()} run -A --no-prompt ${MAIN} worker start --json --verbose --drain`;
+  const words = forShell(commandLine("worker", "start", "--json", "--verbose", "--drain"));
   const reader = "{ until [ -e read ]; do sleep 0.05; done; cat > events; }";
   const stalled = cli.spawnProgram("sh", ["-c", `${words} | ${reader}`]);
   await waitUntil(async () => (await cli.show("flood")).state === "processing", "the start");
@@ -30,9 +26,9 @@ Deno.test("a worker whose events nobody reads any more goes on with its jobs", a
   for (const id of ["first", "second", "third"]) {
     await cli.ok("enqueue", "--id", id, "sleep 0.2; echo $PPID >> parents");
   }
-  const worker = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", MAIN, "--db", cli.db, "worker"]
-      .concat("start", "--drain"),
+  const [program, ...args] = commandLine("--db", cli.db, "worker", "start", "--drain");
+  const worker = new Deno.Command(program, {
+    args,
     stdout: "null",
     stderr: "piped",
     stdin: "null",
@@ -50,8 +46,9 @@ Deno.test("failure 13: a closed terminal stops a worker like SIGTERM: its job en
   await using cli = new Cli();
   await cli.ok("enqueue", "--id", "running", "echo $$ > pid; sleep 1; echo done > done");
   await cli.ok("enqueue", "--id", "waiting", "true");
-  const worker = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", MAIN, "--db", cli.db, "worker"],
+  const [program, ...args] = commandLine("--db", cli.db, "worker");
+  const worker = new Deno.Command(program, {
+    args,
     stdout: "null",
     stderr: "piped",
     stdin: "null",

@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Cli } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell } from "../helpers/cli.ts";
 
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
@@ -22,7 +20,7 @@ async function cliForShells() {
   const cli = new Cli();
   const bin = cli.path("bin");
   Deno.mkdirSync(bin);
-  const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --no-prompt '${MAIN}' "$@"\n`;
+  const script = `#!/bin/sh\nexec ${forShell(commandLine())} "$@"\n`;
   Deno.writeTextFileSync(`${bin}/queuectl`, script, { mode: 0o755 });
   await cli.ok("enqueue", "--id", "job1", "echo 'one: \\1'");
   await cli.ok("enqueue", "--id", "ns:two", "true");

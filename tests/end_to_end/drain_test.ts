@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Cli } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell } from "../helpers/cli.ts";
 
 Deno.test("worker start --drain ends at once with 0 where there is nothing to do", async () => {
   await using cli = new Cli();
@@ -52,8 +52,7 @@ Deno.test("worker start --drain waits for a job that another worker process runs
 
 Deno.test("worker start --drain runs what its jobs enqueue", async () => {
   await using cli = new Cli();
-  const main = new URL("../../main.ts", import.meta.url).pathname;
-  const queuectl = `${Deno.execPath()} run -A --no-prompt ${main}`;
+  const queuectl = forShell(commandLine());
   await cli.ok("enqueue", "--id", "parent", `${queuectl} enqueue --id child 'echo child > ran'`);
   assertEquals(await cli.drain(), 0);
   assertEquals(cli.lines("ran"), ["child"]);

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Cli, type RunOptions } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell, type RunOptions } from "../helpers/cli.ts";
 
 /** Enqueues, and returns the jobs that are in the store afterwards. */
 async function jobsAfter(cli: Cli, args: readonly string[], options: RunOptions = {}) {
@@ -203,10 +202,8 @@ Deno.test("enqueue adds all jobs of an input or none, and names the line that is
 
 Deno.test("enqueue refuses a command line that is no UTF-8, and takes U+FFFD as it is", async () => {
   await using cli = new Cli();
-  const script = `exec "$0" run -A --no-prompt "$1" enqueue "$(printf 'echo \\377')"`;
-  const main = fromFileUrl(new URL("../../main.ts", import.meta.url));
-  const { code, stderr } = await cli.spawnProgram("sh", ["-c", script, Deno.execPath(), main])
-    .result;
+  const script = `exec ${forShell(commandLine("enqueue"))} "$(printf 'echo \\377')"`;
+  const { code, stderr } = await cli.spawnProgram("sh", ["-c", script]).result;
   assertEquals([code, stderr], [
     2,
     "Cannot read the command line as UTF-8: expected words in UTF-8\n",

@@ -1,8 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Cli } from "../helpers/cli.ts";
-
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
+import { Cli, MAIN } from "../helpers/cli.ts";
 
 for (
   const flags of [[], ["--allow-read", "--allow-write", "--allow-run", "--allow-env"], [

@@ -1,11 +1,9 @@
 import { Database } from "@db/sqlite";
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Cli, waitUntil } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell, waitUntil } from "../helpers/cli.ts";
 import { between, seeded } from "../helpers/random.ts";
 
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
-const QUEUECTL = `${Deno.execPath()} run -A --no-prompt ${MAIN}`;
+const QUEUECTL = forShell(commandLine());
 const NOTE = "echo $QUEUECTL_JOB_ID >> ran";
 const HOUR_MS = 3_600_000;
 

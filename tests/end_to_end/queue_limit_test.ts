@@ -1,8 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl } from "@std/path";
-import { Cli, type ShownJob, waitUntil } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell, type ShownJob, waitUntil } from "../helpers/cli.ts";
 
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 const SCRIPT = fromFileUrl(new URL("../../scripts/limit_test.sh", import.meta.url));
 
 /** Notes that it has started, and runs until there is a file `go`. */
@@ -147,7 +146,7 @@ Deno.test("scripts/limit_test.sh fails where nothing limits the queue", async ()
   cli.write(
     "unlimited.sh",
     `[ "$3 $4" != "queue limit" ] || exit 0
-    exec '${Deno.execPath()}' run -A --no-prompt '${MAIN}' "$@"`,
+    exec ${forShell(commandLine())} "$@"`,
   );
   const env = { QUEUECTL: `sh ${cli.path("unlimited.sh")}` };
   const { code, stdout } = await runScript(cli, ["6", "2", "2"], env);

@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Child, Cli, type RunOptions, type ShownJob, waitUntil } from "../helpers/cli.ts";
+import {
+  type Child,
+  Cli,
+  MAIN,
+  type RunOptions,
+  type ShownJob,
+  waitUntil,
+} from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 
 const SECOND = 1000;
@@ -8,7 +15,6 @@ const HOUR = 60 * MINUTE;
 
 const WAITING = "echo $$ >> began; until [ -e go ]; do sleep 0.05; done";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CLOCK = new URL("./stepped_clock.ts", import.meta.url).pathname;
 
 /** The command line in a world with a clock on the wall that the test can set. */

@@ -1,9 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { type Child, Cli, waitUntil } from "../helpers/cli.ts";
+import { type Child, Cli, commandLine, forShell, succeeds, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 const LEASE_MS = 2000;
 
 // A disk on which whoever waits for it waits for a second.
@@ -14,14 +12,6 @@ const SLOW_DISK = [
 const canBeSlow = await succeeds("strace", [...SLOW_DISK, "true"]);
 if (!canBeSlow) {
   console.warn("A test with a slow disk is left out: it needs strace, and to be allowed it");
-}
-
-async function succeeds(program: string, args: string[]): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args, stderr: "null" }).output()).success;
-  } catch {
-    return false; // not there
-  }
 }
 
 async function assertOneAttempt(cli: Cli, id: string, watchers: readonly Child[]) {
@@ -51,7 +41,9 @@ Deno.test("failure 3: a job ten leases long has one attempt, with three idle wor
   await assertOneAttempt(cli, "long", [busy, ...idle]);
 });
 
-for (const [how, flags] of [["", ""], [" that are passed on by --verbose", " --verbose"]]) {
+for (
+  const [how, flags] of [["", []], [" that are passed on by --verbose", ["--verbose"]]] as const
+) {
   Deno.test(`failure 4: 200 MB of output${how}, for three leases: the lease is kept`, async () => {
     await using cli = new Cli();
     await cli.ok("config", "set", "lease", String(LEASE_MS / 1000));
@@ -64,8 +56,8 @@ for (const [how, flags] of [["", ""], [" that are passed on by --verbose", " --v
         echo $round >> rounds
       done`;
     await cli.ok("enqueue", "--id", "flood", flood);
-    const start = `"$0" run -A --no-prompt "$1" worker start --drain${flags} >/dev/null 2>&1`;
-    const flooded = cli.spawnProgram("sh", ["-c", start, Deno.execPath(), MAIN]);
+    const start = forShell(commandLine("worker", "start", "--drain", ...flags));
+    const flooded = cli.spawnProgram("sh", ["-c", `${start} >/dev/null 2>&1`]);
     assertEquals((await flooded.result).code, 0);
     assertEquals(cli.lines("rounds").length, 10);
     await assertOneAttempt(cli, "flood", [watcher]);
@@ -79,17 +71,8 @@ Deno.test({
     await using cli = new Cli();
     await cli.ok("config", "set", "lease", String(LEASE_MS / 1000));
     const startSlowly = async (...flags: string[]) => {
-      const words = [
-        Deno.execPath(),
-        "run",
-        "-A",
-        "--no-prompt",
-        MAIN,
-        "worker",
-        "start",
-        "--json",
-      ];
-      const worker = cli.spawnProgram("strace", [...SLOW_DISK, ...words, ...flags]);
+      const words = commandLine("worker", "start", "--json", ...flags);
+      const worker = cli.spawnProgram("strace", [...SLOW_DISK, ...words]);
       await worker.event("started");
       return worker;
     };

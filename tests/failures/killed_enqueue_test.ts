@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Cli, type ShownJob, waitUntil } from "../helpers/cli.ts";
+import { Cli, commandLine, forShell, type ShownJob, waitUntil } from "../helpers/cli.ts";
 import { between, seeded } from "../helpers/random.ts";
 import { assertSound } from "../helpers/sound.ts";
 
@@ -13,8 +13,7 @@ Deno.test("failure 26: every id that an enqueue printed before it was killed is 
   await cli.ok("config", "set", "max_retries", "1"); // makes the store
   const jobs = Array.from({ length: BATCH }, () => '{"command":"true"}\n').join("");
   cli.write("jobs.jsonl", jobs);
-  const main = new URL("../../main.ts", import.meta.url).pathname;
-  const queuectl = `'${Deno.execPath()}' run -A --no-prompt '${main}'`;
+  const queuectl = forShell(commandLine());
   const loop = `while :; do
     ${queuectl} enqueue true >> printed || exit
     ${queuectl} enqueue @jobs.jsonl >> printed || exit

@@ -1,14 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Child, Cli, lives, waitUntil } from "../helpers/cli.ts";
+import { type Child, Cli, commandLine, forShell, lives, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
-
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** The command line of a person whose new files anybody may read and write. */
 class CarelessCli extends Cli {
   override spawn(args: readonly string[], options = {}): Child {
-    const queuectl = [Deno.execPath(), "run", "-A", "--no-prompt", MAIN, ...args];
-    return this.spawnProgram("sh", ["-c", 'umask 000; exec "$@"', "sh", ...queuectl], options);
+    const queuectl = forShell(commandLine(...args));
+    return this.spawnProgram("sh", ["-c", `umask 000; exec ${queuectl}`], options);
   }
 
   override look(...args: string[]): Promise<string> {

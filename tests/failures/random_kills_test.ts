@@ -11,7 +11,10 @@ const KILL_EVERY_JOBS = Math.floor(JOBS / (KILLS + 10));
 /** Jobs that were claimed ahead, and waited for one that took long. */
 const GIVEN_BACK = "It was given back before it began";
 
-/** One in five takes a while. Notes each execution, and each that begins while another one of the same job still lives. */
+/**
+ * One in five takes a while. Notes each execution, and each that begins while another one of the same job
+ * still lives.
+ */
 const JOB = `
 mark=running/$QUEUECTL_JOB_ID
 if [ -s $mark ] && grep -qsa "QUEUECTL_JOB_ID=$QUEUECTL_JOB_ID" "/proc/$(cat $mark)/environ"; then

@@ -1,15 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { Cli, waitUntil } from "../helpers/cli.ts";
+import { Cli, commandLine, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 
 const JOBS = 20_000;
 const PROCESSES = 8;
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** Starts a worker process that may take longer than a command of `cli` may. */
 function startDrain(cli: Cli): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", MAIN, "worker", "start", "--drain", "--quiet"],
+  const [program, ...args] = commandLine("worker", "start", "--drain", "--quiet");
+  return new Deno.Command(program, {
+    args,
     cwd: cli.folder,
     env: { QUEUECTL_DB: cli.db },
     stdin: "null",

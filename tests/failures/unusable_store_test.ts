@@ -2,7 +2,7 @@ import { Database } from "@db/sqlite";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { SCHEMA_VERSION } from "../../src/store/open.ts";
-import { Cli, type Result } from "../helpers/cli.ts";
+import { Cli, commandLine, type Result } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 
 /** Commands that look, that write and that work. */
@@ -129,9 +129,7 @@ const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 /** Runs a command as a user to whom nothing belongs, and to whom permissions so apply. */
 async function runAsNobody(cli: Cli, args: string[], db: string): Promise<Result> {
   const env = { QUEUECTL_DB: db, HOME: cli.path("home"), DENO_DIR: cli.path("home") };
-  const main = new URL("../../main.ts", import.meta.url).pathname;
-  const words = [Deno.execPath(), "run", "-A", "--no-prompt", main, ...args];
-  return await cli.spawnProgram("setpriv", [...NOBODY, ...words], { env }).result;
+  return await cli.spawnProgram("setpriv", [...NOBODY, ...commandLine(...args)], { env }).result;
 }
 
 /** A folder of everybody's, in which this user can become nobody. */

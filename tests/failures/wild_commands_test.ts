@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { type Child, Cli, type Result } from "../helpers/cli.ts";
+import { type Child, Cli, commandLine, MAIN, type Result, succeeds } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
-
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
 /** Enqueues one job as JSON describes it, without a check. */
 function enqueueJson(cli: Cli, job: Record<string, unknown>): Promise<Result> {
@@ -98,18 +95,11 @@ Deno.test("failure 17: without sh in the path jobs fail with an error that names
 });
 
 const NOBODY = 65534;
+const BECOME_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
 
 /** Whether a program succeeds as another user, whom limits bind even if this one is root. */
-async function asNobody(program: string, args: string[]): Promise<boolean> {
-  try {
-    const command = new Deno.Command("setpriv", {
-      args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", program, ...args],
-      ...{ stdout: "null", stderr: "null" } as const,
-    });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
+function asNobody(program: string, args: string[]): Promise<boolean> {
+  return succeeds("setpriv", [...BECOME_NOBODY, program, ...args]);
 }
 
 const hasNobody = Deno.build.os === "linux" && Deno.uid() === 0 &&
@@ -131,12 +121,10 @@ Deno.test({
     Deno.chownSync(cli.folder, NOBODY, NOBODY);
     Deno.mkdirSync(cli.path("home"));
     Deno.chownSync(cli.path("home"), NOBODY, NOBODY);
-    const become = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
     const queuectl = (...args: string[]): Child =>
-      cli.spawnProgram("setpriv", [
-        ...become,
-        ...[Deno.execPath(), "run", "-A", "--no-prompt", MAIN, ...args],
-      ], { env: { DENO_DIR: cli.path("home"), HOME: cli.path("home") } });
+      cli.spawnProgram("setpriv", [...BECOME_NOBODY, ...commandLine(...args)], {
+        env: { DENO_DIR: cli.path("home"), HOME: cli.path("home") },
+      });
     const ok = async (...args: string[]) => assertEquals((await queuectl(...args).result).code, 0);
     // A soft limit, so that the same user may take it back.
     const limit = async (processes: number) =>

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Child, Cli, lives, waitUntil } from "../helpers/cli.ts";
+import { type Child, Cli, commandLine, lives, succeeds, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
 import { standStill } from "./stand_still.ts";
 
@@ -109,10 +109,7 @@ Deno.test("failure 2: a failure that a worker tells after its lease was taken sc
   await zombie.event("completed", "next");
 });
 
-const canUnshare = (await new Deno.Command("unshare", {
-  args: ["--pid", "--fork", "--mount-proc", "true"],
-  ...{ stdout: "null", stderr: "null" } as const,
-}).output().catch(() => ({ success: false }))).success;
+const canUnshare = await succeeds("unshare", ["--pid", "--fork", "--mount-proc", "true"]);
 if (!canUnshare) {
   console.warn("A test with two worlds of process ids is left out: unshare may not make any here");
 }
@@ -126,10 +123,9 @@ Deno.test({
     const zombie = await stoppedInMidJob(cli);
     const [first] = processes(cli);
     // Like a worker in another container: it sees the store, but no process of the first one.
-    const main = new URL("../../main.ts", import.meta.url).pathname;
     const heir = cli.spawnProgram("unshare", [
-      ...["--pid", "--fork", "--mount-proc", "--kill-child", Deno.execPath()],
-      ...["run", "-A", "--no-prompt", main, "worker", "start", "--json"],
+      ...["--pid", "--fork", "--mount-proc", "--kill-child"],
+      ...commandLine("worker", "start", "--json"),
     ]);
     await cli.linesOnce("started", 2);
     assert(lives(first!), "nobody can end it from there");

@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { InProcess } from "./in_process.ts";
 
-const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
+/** The program. */
+export const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
 /** What runs for longer than this is killed, so that a test fails instead of waiting for ever. */
 const LONGEST_RUN_MS = 90_000;
@@ -80,6 +81,27 @@ export interface PastEvent {
   actor: string;
 }
 
+/** The words of a command, for whatever starts it in a way of its own: the first one is the program. */
+export function commandLine(...args: string[]): [string, ...string[]] {
+  return [Deno.execPath(), "run", "-A", "--no-prompt", MAIN, ...args];
+}
+
+/** Words as a shell takes them, each of them quoted. */
+export function forShell(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+/** Whether a program is there and succeeds, which decides whether tests that need it can run. */
+export async function succeeds(program: string, args: string[]): Promise<boolean> {
+  try {
+    const quiet = { stdout: "null", stderr: "null" } as const;
+    return (await new Deno.Command(program, { args, ...quiet }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** The command line on a store and in a folder of its own. Disposing of it ends what it started. */
 export class Cli implements AsyncDisposable {
   readonly folder = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "queuectl-test-" }));
@@ -146,14 +168,14 @@ export class Cli implements AsyncDisposable {
 
   /** Starts a command in a session of its own. */
   spawn(args: readonly string[], options: RunOptions = {}): Child {
-    return this.spawnProgram(Deno.execPath(), ["run", "-A", "--no-prompt", MAIN, ...args], options);
+    const [program, ...words] = commandLine(...args);
+    return this.spawnProgram(program, words, options);
   }
 
   /** Starts a command on a terminal of its own; `keys` are typed there. Both its streams are `stdout`. */
   spawnOnTerminal(args: readonly string[], keys: Input, options: RunOptions = {}): Child {
-    const words = [Deno.execPath(), "run", "-A", "--no-prompt", MAIN, ...args];
-    const command = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    const script = ["-q", "-e", "-c", `stty cols 80; exec ${command}`, "/dev/null"];
+    const command = `stty cols 80; exec ${forShell(commandLine(...args))}`;
+    const script = ["-q", "-e", "-c", command, "/dev/null"];
     return this.spawnProgram("script", script, { ...options, stdin: keys });
   }
 
