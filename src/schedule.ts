@@ -1,4 +1,5 @@
 import { operationFailed, quote } from "./errors.ts";
+import { lazily } from "./lazily.ts";
 
 /** Which of the ticks that nobody was there for get a job: the latest one, none, or each. */
 export const MISSED_POLICIES = ["one", "skip", "all"] as const;
@@ -59,6 +60,9 @@ function latestBefore(end: number, tick: number, next: Next): number {
   return latest;
 }
 
+// What a plain import names would be resolved at every start, and may have to be downloaded.
+const cron = lazily<Cron>("./cron.ts", import.meta.url);
+
 /** What the program needs to know of cron expressions; cron.ts has it, with a library behind it. */
 export interface Cron {
   cronProblem(text: string, timeZone: string): string | null;
@@ -69,10 +73,8 @@ export interface Cron {
 
 /** Loads the library, which takes time that only those should spend who have schedules. Throws a UserError. */
 export async function loadCron(): Promise<Cron> {
-  // Not as a literal: what an import names is resolved at every start, and may have to be downloaded.
-  const url = new URL("./cron.ts", import.meta.url).href;
   try {
-    return await import(url);
+    return await cron();
   } catch (error) {
     const reason = quote((error as Error).message);
     throw operationFailed(`Cannot load the cron library npm:croner: ${reason}`, error);

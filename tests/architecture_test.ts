@@ -16,7 +16,7 @@ interface Import {
   target: string;
   /**
    * `static`: loaded with the file; `type`: never; `dynamic`: when it is asked for, though looked up
-   * with the file; `url`: known to nobody before it is asked for.
+   * with the file; `url`: known to nobody before it is asked for, as with `lazily`.
    */
   how: "static" | "type" | "dynamic" | "url";
 }
@@ -46,7 +46,7 @@ function importsOf(path: string, text: string): Import[] {
       target: target!,
       how: "dynamic",
     })),
-    ...text.matchAll(/new URL\("(\.[^"]+)"/g).map(([, target]): Import => ({
+    ...text.matchAll(/(?:new URL|\blazily<[^;]*>)\(\s*"(\.[^"]+)"/g).map(([, target]): Import => ({
       target: target!,
       how: "url",
     })),
@@ -135,11 +135,16 @@ Deno.test("a start reads no command and no store before it knows what is wanted"
   assertEquals(early, []);
 });
 
-Deno.test("enqueue reads nothing of workers, people's hints, migrations, cron and node:os", () => {
+Deno.test("enqueue reads nothing of workers, turns, control, care, people's hints, migrations, cron and node:os", () => {
   const read = readFor("src/cli/commands/enqueue.ts");
   assert(read.has("src/store/open.ts"));
   const others = ["node:os", "src/store/migrations.ts", "src/cli/enqueue_hint.ts", CRON_LIBRARY];
   others.push("src/cli/format/enqueued.ts", "src/cli/live_workers.ts");
+  for (const part of ["care", "claim", "control", "turn"]) {
+    others.push(`src/store/sqlite_${part}.ts`);
+  }
+  const sources = SOURCES.map(({ path }) => path);
+  assertEquals(others.filter((path) => path.startsWith("src/") && !sources.includes(path)), []);
   const isOther = (path: string) => others.includes(path) || path.startsWith("src/worker/");
   assertEquals([...read].filter(isOther), []);
 });

@@ -1,5 +1,6 @@
 import { Command, ValidationError } from "@cliffy/command";
 import { BAD_REQUEST, badRequest, OPERATION_FAILED, UserError } from "../errors.ts";
+import { lazily } from "../lazily.ts";
 import type { AnyCommand, App } from "./app.ts";
 import { printable } from "./format/text.ts";
 
@@ -91,11 +92,11 @@ export async function program(
   return root;
 }
 
-// By a name that is put together here: the runtime reads whatever a plain import names before it starts,
-// and a command needs half of all files.
+type CommandFile = Record<string, (app: App, root: () => AnyCommand) => AnyCommand>;
+
 async function load(name: string, app: App, root: () => AnyCommand): Promise<AnyCommand> {
-  const module = await import(new URL(`./commands/${name}.ts`, import.meta.url).href);
-  return module[`${name}Command`](app, root);
+  const file = await lazily<CommandFile>(`./commands/${name}.ts`, import.meta.url)();
+  return file[`${name}Command`]!(app, root);
 }
 
 /** Where among the words the command is, behind the options that may stand before it. */

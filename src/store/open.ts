@@ -3,6 +3,7 @@ import { Database } from "@db/sqlite";
 import { dirname } from "@std/path";
 import { operationFailed, quote, UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { lazily } from "../lazily.ts";
 import { Bell } from "./bell.ts";
 import { SqliteStore } from "./sqlite.ts";
 import { explained } from "./sqlite_errors.ts";
@@ -110,10 +111,10 @@ function pragma(db: Database, name: string): number {
   return db.prepare(`pragma ${name}`).values<[number]>()[0]![0];
 }
 
-// By a name that is put together here: the runtime reads whatever a plain import names before it starts.
+const migrations = lazily<typeof import("./migrations.ts")>("./migrations.ts", import.meta.url);
+
 async function loadMigrations(): Promise<readonly string[]> {
-  const migrations = await import(new URL("./migrations.ts", import.meta.url).href);
-  return migrations.SQLITE_MIGRATIONS;
+  return (await migrations()).SQLITE_MIGRATIONS;
 }
 
 /** Brings the schema up to date. Of several processes one does it, the others find it done. */

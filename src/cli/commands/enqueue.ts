@@ -1,6 +1,7 @@
 import { failPoint } from "../../fail_point.ts";
 import { Command } from "@cliffy/command";
 import { badRequest, quote, RefusedJob } from "../../errors.ts";
+import { lazily } from "../../lazily.ts";
 import { completeJob, type JobRequest } from "../../job_request.ts";
 import type { Enqueued } from "../../store/store.ts";
 import { type App, byPerson, type GlobalOptions, storeToWrite, surroundings } from "../app.ts";
@@ -41,15 +42,13 @@ async function enqueue(app: App, options: JobOptions, words: string[]): Promise<
   const queues = await store.queues();
   const added = jobs.filter((_, i) => results[i]!.added);
   if (app.terminal.errIsTerminal || queues.some(({ pausedAt }) => pausedAt !== null)) {
-    const { enqueueHint } = await loadHint();
+    const { enqueueHint } = await hint();
     app.terminal.err(await enqueueHint(app, store, { added, queues }));
   }
 }
 
-// By a name that is put together here, as in program.ts: most enqueues are made by scripts.
-function loadHint(): Promise<typeof import("../enqueue_hint.ts")> {
-  return import(new URL("../enqueue_hint.ts", import.meta.url).href);
-}
+// Most enqueues are made by scripts, and nobody reads what they say.
+const hint = lazily<typeof import("../enqueue_hint.ts")>("../enqueue_hint.ts", import.meta.url);
 
 function refuseRepeatedIds(requests: readonly JobRequest[], places: readonly string[] | null) {
   const seen = new Set<string>();
