@@ -1,6 +1,15 @@
 import { isInstalled, queuectl, run, start, temporaryFolder } from "./programs.ts";
-import { type Line, milliseconds, onceARound, pause, type Section, type Size } from "./line.ts";
+import {
+  type Line,
+  median,
+  milliseconds,
+  onceARound,
+  pause,
+  type Section,
+  type Size,
+} from "./line.ts";
 
+const EMPTY = "empty script";
 /** The job that some of the commands are about. */
 const JOB = "job";
 /** Commands that can be given again and again, and have little to do. */
@@ -21,30 +30,23 @@ export function processes({ samples }: Size): Section {
   const store = folder.file("queue.db");
   const empty = folder.file("empty.ts");
   Deno.writeTextFileSync(empty, "");
-  const average = async (words: string[]) => {
-    const times = samples / 20;
-    return await milliseconds(async () => {
-      for (let i = 0; i < times; i++) await run(words);
-    }) / times;
-  };
+  const commands = new Map([[EMPTY, [Deno.execPath(), "run", "-A", "--no-prompt", empty]]]);
+  for (const command of [...AT_ONCE, ...WITH_WORKER]) {
+    commands.set(`queuectl ${command}`, queuectl(store, ...command.split(" ")));
+  }
   let prepared: Promise<void> | undefined;
-  const prepare = () => prepared ??= run(queuectl(store, "run", "--id", JOB, "true"));
+  const starts = onceARound(async () => {
+    await (prepared ??= run(queuectl(store, "run", "--id", JOB, "true")));
+    return await startTimes(commands, samples / 20);
+  });
   const idle = onceARound(() => idleWorker(store));
   const lines: Line[] = [
-    {
-      what: "empty script",
+    ...[...commands.keys()].map((what): Line => ({
+      what,
       unit: "ms",
-      measure: () => average([Deno.execPath(), "run", "-A", "--no-prompt", empty]),
-    },
-    ...[...AT_ONCE, ...WITH_WORKER].map((command): Line => ({
-      what: `queuectl ${command}`,
-      unit: "ms",
-      to: "empty script",
-      ...AT_ONCE.includes(command) && { atMost: 8 },
-      async measure() {
-        await prepare();
-        return await average(queuectl(store, ...command.split(" ")));
-      },
+      ...what !== EMPTY && { to: EMPTY },
+      ...AT_ONCE.some((command) => what === `queuectl ${command}`) && { atMost: 8 },
+      measure: async (round) => (await starts(round)).get(what)!,
     })),
     {
       what: "memory of an idle worker process of 4",
@@ -72,6 +74,17 @@ export function processes({ samples }: Size): Section {
     });
   } else console.error("fsyncs are not counted: strace is not installed");
   return { lines, [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+/** The median for each command, started in turn: a moment in which the machine is slow is one for all. */
+async function startTimes(commands: ReadonlyMap<string, string[]>, times: number) {
+  const took = new Map([...commands.keys()].map((what): [string, number[]] => [what, []]));
+  for (let i = 0; i < times; i++) {
+    for (const [what, words] of commands) {
+      took.get(what)!.push(await milliseconds(() => run(words)));
+    }
+  }
+  return new Map([...took].map(([what, each]) => [what, median(each)]));
 }
 
 async function idleWorker(store: string) {
