@@ -64,9 +64,11 @@ function medianOf(what: string): number {
   return median(samples.get(what)!);
 }
 
-/** What the bounds of a line are about. */
+/** What the bounds of a line are about. A ratio is one of each round: the next may be a slower minute. */
 function judged({ what, to }: Line): number {
-  return to === undefined ? medianOf(what) : medianOf(what) / medianOf(to);
+  if (to === undefined) return medianOf(what);
+  const bases = samples.get(to)!;
+  return median(samples.get(what)!.map((value, round) => value / bases[round]!));
 }
 
 function isBroken(line: Line): boolean {

@@ -37,7 +37,7 @@ export function processes({ samples }: Size): Section {
   let prepared: Promise<void> | undefined;
   const starts = onceARound(async () => {
     await (prepared ??= run(queuectl(store, "run", "--id", JOB, "true")));
-    return await startTimes(commands, samples / 20);
+    return await startTimes(commands, samples / 10);
   });
   const idle = onceARound(() => idleWorker(store));
   const lines: Line[] = [
@@ -76,15 +76,23 @@ export function processes({ samples }: Size): Section {
   return { lines, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
 
-/** The median for each command, started in turn: a moment in which the machine is slow is one for all. */
+/**
+ * The median for each command. All are started again and again, so that a moment in which the machine is
+ * slow is one for all, and in an order that is always another, because what was started before matters.
+ */
 async function startTimes(commands: ReadonlyMap<string, string[]>, times: number) {
   const took = new Map([...commands.keys()].map((what): [string, number[]] => [what, []]));
   for (let i = 0; i < times; i++) {
-    for (const [what, words] of commands) {
+    for (const [what, words] of shuffled(commands)) {
       took.get(what)!.push(await milliseconds(() => run(words)));
     }
   }
   return new Map([...took].map(([what, each]) => [what, median(each)]));
+}
+
+function shuffled<T>(items: Iterable<T>): T[] {
+  const drawn = [...items].map((item) => ({ item, at: Math.random() }));
+  return drawn.sort((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
 async function idleWorker(store: string) {
