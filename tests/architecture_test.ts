@@ -149,6 +149,15 @@ Deno.test("enqueue reads nothing of workers, turns, control, care, people's hint
   assertEquals([...read].filter(isOther), []);
 });
 
+Deno.test("enqueue names every file that it reads before another one does", () => {
+  const before = readFor("main.ts");
+  const path = "src/cli/commands/enqueue.ts";
+  const named = SOURCES.find((source) => source.path === path)!.imports.map(({ target }) => target);
+  const read = [...readFor(path)].filter((each) => each.startsWith("src/") && each !== path);
+  assertEquals(read.filter((each) => !before.has(each) && !named.includes(each)), []);
+  assertEquals(new Set(named).size, named.length, "each of them once");
+});
+
 Deno.test("no import names what may have to be fetched, but for the cron library in its version", () => {
   const fetched = SOURCES.flatMap(({ path, text }) =>
     [...text.matchAll(/["'`]((?:https?|npm|jsr):[^"'`\s]+)/g)].map(([, target]) => ({

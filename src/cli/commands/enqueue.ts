@@ -1,3 +1,24 @@
+// What else an enqueue reads, named before others name it: whoever is the first to name a file has its
+// source map decoded, to know its place in the source, and the map of this file is a short one.
+import "@db/sqlite";
+import "../../backoff.ts";
+import "../../duration.ts";
+import "../../ids.ts";
+import "../../instant.ts";
+import "../../job.ts";
+import "../../request_values.ts";
+import "../../settings.ts";
+import "../../store/bell.ts";
+import "../../store/open.ts";
+import "../../store/sqlite.ts";
+import "../../store/sqlite_ends.ts";
+import "../../store/sqlite_enqueue.ts";
+import "../../store/sqlite_errors.ts";
+import "../../store/sqlite_events.ts";
+import "../../store/sqlite_queues.ts";
+import "../../store/sqlite_rows.ts";
+import "../../store/sqlite_selection.ts";
+
 import { failPoint } from "../../fail_point.ts";
 import { Command } from "@cliffy/command";
 import { badRequest, quote, RefusedJob } from "../../errors.ts";
