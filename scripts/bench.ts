@@ -21,7 +21,7 @@ const { options: { quick, check: isCheck = false, only = "", ...said } } = await
   .option("--rounds <rounds:integer>", "How often everything is measured.")
   .option(
     "--only <words:string>",
-    "Only the lines with these words, and what they are compared with.",
+    "Only the lines with these words, and what they are compared with. Starts are measured together.",
   )
   .parse();
 const isQuick = isCheck || quick;
@@ -64,7 +64,10 @@ function medianOf(what: string): number {
   return median(samples.get(what)!);
 }
 
-/** What the bounds of a line are about. A ratio is one of each round: the next may be a slower minute. */
+/**
+ * What the bounds of a line are about. Of a ratio it is the median over the rounds, each beside the base of
+ * its own round: the next may be a slower minute.
+ */
 function judged({ what, to }: Line): number {
   if (to === undefined) return medianOf(what);
   const bases = samples.get(to)!;

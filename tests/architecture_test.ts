@@ -135,14 +135,11 @@ Deno.test("a start reads no command and no store before it knows what is wanted"
   assertEquals(early, []);
 });
 
-Deno.test("enqueue reads nothing of workers, turns, control, care, people's hints, migrations, cron and node:os", () => {
+Deno.test("enqueue reads nothing of workers, people's hints, migrations, cron and node:os", () => {
   const read = readFor("src/cli/commands/enqueue.ts");
   assert(read.has("src/store/open.ts"));
   const others = ["node:os", "src/store/migrations.ts", "src/cli/enqueue_hint.ts", CRON_LIBRARY];
   others.push("src/cli/format/enqueued.ts", "src/cli/live_workers.ts");
-  for (const part of ["care", "claim", "control", "turn"]) {
-    others.push(`src/store/sqlite_${part}.ts`);
-  }
   const sources = SOURCES.map(({ path }) => path);
   assertEquals(others.filter((path) => path.startsWith("src/") && !sources.includes(path)), []);
   const isOther = (path: string) => others.includes(path) || path.startsWith("src/worker/");
@@ -152,10 +149,23 @@ Deno.test("enqueue reads nothing of workers, turns, control, care, people's hint
 Deno.test("enqueue names every file that it reads before another one does", () => {
   const before = readFor("main.ts");
   const path = "src/cli/commands/enqueue.ts";
-  const named = SOURCES.find((source) => source.path === path)!.imports.map(({ target }) => target);
-  const read = [...readFor(path)].filter((each) => each.startsWith("src/") && each !== path);
-  assertEquals(read.filter((each) => !before.has(each) && !named.includes(each)), []);
-  assertEquals(new Set(named).size, named.length, "each of them once");
+  const { text } = SOURCES.find((source) => source.path === path)!;
+  const bare = importsOf(path, text.match(/^import "[^"]+";$/gm)!.join("\n"));
+  const used = importsOf(path, text.replaceAll(/^import "[^"]+";$/gm, ""))
+    .filter(({ how }) => how === "static");
+  const targets = (imports: Import[]) => imports.map(({ target }) => target);
+  const reached = new Set(used.flatMap(({ target }) => [...readFor(target)]));
+  const needed = [...reached].filter((each) => !before.has(each) && !targets(used).includes(each));
+  assertEquals(targets(bare).toSorted(), needed.toSorted());
+});
+
+Deno.test("what is loaded lazily is of the type of that file", () => {
+  const calls = SOURCES.flatMap((
+    { text },
+  ) => [...text.matchAll(/\blazily<([^;]*)>\(\s*"([^"]+)"/g)]);
+  const other = calls.filter(([, type, path]) => type !== `typeof import("${path}")`);
+  assertEquals(other.map(([, type, path]) => [type, path]), [["Cron", "./cron.ts"]]);
+  assertEquals(calls.length, 3);
 });
 
 Deno.test("no import names what may have to be fetched, but for the cron library in its version", () => {

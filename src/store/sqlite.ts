@@ -1,8 +1,11 @@
 import type { Database, Statement } from "@db/sqlite";
-import { lazily } from "../lazily.ts";
+import { badRequest, operationFailed, quote } from "../errors.ts";
 import type { JobState, NewJob } from "../job.ts";
 import { type SettingName, type Settings, settingsFrom, writeSetting } from "../settings.ts";
 import type { Bell } from "./bell.ts";
+import { examine, letGo } from "./sqlite_care.ts";
+import { readOutlook } from "./sqlite_claim.ts";
+import { cancelJobs, pruneJobs, removeJobs, retryJobs } from "./sqlite_control.ts";
 import { enqueueJobs } from "./sqlite_enqueue.ts";
 import { explained } from "./sqlite_errors.ts";
 import { readEvents } from "./sqlite_events.ts";
@@ -16,15 +19,9 @@ import {
   removeSchedule,
   tick,
 } from "./sqlite_queues.ts";
-import {
-  JOB_COLUMNS as JOB,
-  type JobRow,
-  number,
-  readWorkers,
-  type Sql,
-  toJob,
-} from "./sqlite_rows.ts";
-import { condition, countMatching, findJob } from "./sqlite_selection.ts";
+import { JOB_COLUMNS as JOB, type JobRow, number, type Sql, toJob } from "./sqlite_rows.ts";
+import { condition, countMatching, matchingIds } from "./sqlite_selection.ts";
+import { takeTurn } from "./sqlite_turn.ts";
 import type {
   AttemptRecord,
   Blocker,
@@ -43,25 +40,14 @@ import type {
   StopRequest,
   Store,
   Turn,
+  Worker,
 } from "./store.ts";
-
-// What an enqueue has no use for.
-const care = lazily<typeof import("./sqlite_care.ts")>("./sqlite_care.ts", import.meta.url);
-const claims = lazily<typeof import("./sqlite_claim.ts")>("./sqlite_claim.ts", import.meta.url);
-const control = lazily<typeof import("./sqlite_control.ts")>(
-  "./sqlite_control.ts",
-  import.meta.url,
-);
-const turns = lazily<typeof import("./sqlite_turn.ts")>("./sqlite_turn.ts", import.meta.url);
-
-/** Loads all of it, so that later nobody waits for files, or finds those of another version. */
-export async function loadAll(): Promise<void> {
-  await Promise.all([care(), claims(), control(), turns()]);
-}
 
 // Columns under the names of the fields they become.
 const ATTEMPT = `seq, attempt, outcome, worker_id as workerId, started_at as startedAt,
   finished_at as finishedAt, exit_code as exitCode, signal, error`;
+const WORKER = `id, host, machine, pid, process_started_at as processStartedAt, count,
+  lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop, queues`;
 
 const PAGES_GIVEN_BACK = 500;
 const PAGES_KEPT_FREE = 1000;
@@ -115,7 +101,12 @@ export class SqliteStore implements Store {
   }
 
   find(idOrPrefix: string) {
-    return this.#readWhole("find a job", () => findJob(this.#sql, idOrPrefix));
+    return this.#readWhole("find a job", () => {
+      const ids = matchingIds(this.#sql, idOrPrefix);
+      if (ids.length > 1) throw ambiguous(idOrPrefix, ids);
+      if (ids.length === 0) throw operationFailed(`No job ${quote(idOrPrefix)}`);
+      return toJob(this.#sql(`select ${JOB} from jobs where id = ?`).get(ids[0]!) as JobRow);
+    });
   }
 
   list(filter: JobFilter, limit: number) {
@@ -185,28 +176,24 @@ export class SqliteStore implements Store {
         order by jobs.seq, needed.seq`).all(JSON.stringify(ids)) as Blocker[]);
   }
 
-  async cancel(which: JobSelection, how: { force: boolean }, by: By) {
-    const { cancelJobs } = await control();
-    return await this.#writeAndRing("cancel jobs", () => cancelJobs(this.#sql, which, how, by));
+  cancel(which: JobSelection, how: { force: boolean }, by: By) {
+    return this.#writeAndRing("cancel jobs", () => cancelJobs(this.#sql, which, how, by));
   }
 
-  async retry(which: JobSelection, states: readonly JobState[], by: By) {
-    const { retryJobs } = await control();
-    return await this.#writeAndRing("retry jobs", () => retryJobs(this.#sql, which, states, by));
+  retry(which: JobSelection, states: readonly JobState[], by: By) {
+    return this.#writeAndRing("retry jobs", () => retryJobs(this.#sql, which, states, by));
   }
 
-  async remove(which: JobSelection, states: readonly JobState[], by: By) {
-    const { removeJobs } = await control();
-    return await this.#writeAndRing("delete jobs", () => {
+  remove(which: JobSelection, states: readonly JobState[], by: By) {
+    return this.#writeAndRing("delete jobs", () => {
       const removed = removeJobs(this.#sql, which, states, by);
       this.#giveBack();
       return removed;
     });
   }
 
-  async prune(before: number, limit: number) {
-    const { pruneJobs } = await control();
-    return await this.#write("prune jobs", () => {
+  prune(before: number, limit: number) {
+    return this.#write("prune jobs", () => {
       const isMore = pruneJobs(this.#sql, before, limit);
       return this.#giveBack() || isMore;
     });
@@ -281,9 +268,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  async register(worker: NewWorker, now: number) {
-    await loadAll(); // a worker process may outlive the files that it was started from
-    await this.#write("register a worker", () => {
+  register(worker: NewWorker, now: number) {
+    return this.#write("register a worker", () => {
       this.#sql(`
         insert into workers (id, host, machine, pid, process_started_at, count, lease_ms,
           started_at, heartbeat_at, beat, queues)
@@ -314,7 +300,20 @@ export class SqliteStore implements Store {
   }
 
   workers() {
-    return this.#read("read the workers", () => readWorkers(this.#sql));
+    return this.#read("read the workers", () => {
+      type Row = Omit<Worker, "process" | "queues"> & {
+        pid: number;
+        processStartedAt: string;
+        queues: string | null;
+      };
+      const rows = this.#sql(`select ${WORKER} from workers order by started_at, id`)
+        .all() as Row[];
+      return rows.map(({ pid, processStartedAt, queues, ...worker }): Worker => ({
+        ...worker,
+        queues: queues === null ? null : JSON.parse(queues),
+        process: { pid, startedAt: processStartedAt },
+      }));
+    });
   }
 
   requestStop(request: StopRequest) {
@@ -343,7 +342,6 @@ export class SqliteStore implements Store {
   }
 
   async turn(turn: Turn, now: number) {
-    const { takeTurn } = await turns();
     const { othersMayRun, ...result } = await this.#writeSoon(
       "write down what happened",
       () => takeTurn(this.#sql, turn, now),
@@ -353,9 +351,8 @@ export class SqliteStore implements Store {
     return result;
   }
 
-  async outlook(scope: Scope, now: number) {
-    const { readOutlook } = await claims();
-    return await this.#read("look for jobs", () => readOutlook(this.#sql, scope, now));
+  outlook(scope: Scope, now: number) {
+    return this.#read("look for jobs", () => readOutlook(this.#sql, scope, now));
   }
 
   cancelRequests() {
@@ -367,14 +364,12 @@ export class SqliteStore implements Store {
     });
   }
 
-  async examine() {
-    const { examine } = await care();
-    return await this.#readWhole("examine", () => examine(this.#sql));
+  examine() {
+    return this.#readWhole("examine", () => examine(this.#sql));
   }
 
-  async backup(path: string) {
-    const { letGo } = await care();
-    await this.#read("copy what is", () => {
+  backup(path: string) {
+    return this.#read("copy what is", () => {
       this.#file.copyTo(path, (draft) => {
         this.#sql("vacuum into ?").run(draft);
         letGo(draft);
@@ -444,4 +439,11 @@ export class SqliteStore implements Store {
   #writeSoon<T>(doing: string, write: () => T): Promise<T> {
     return this.#read(doing, () => this.#immediately(write) as T);
   }
+}
+
+function ambiguous(prefix: string, ids: string[]): Error {
+  const some = ids.slice(0, 2).map(quote).join(", ");
+  return badRequest(
+    `Ambiguous job id ${quote(prefix)}: it begins ${some}${ids.length > 2 ? " and more" : ""}`,
+  );
 }

@@ -1,6 +1,5 @@
 import type { Statement } from "@db/sqlite";
 import type { Job } from "../job.ts";
-import type { Worker } from "./store.ts";
 
 /** Prepares a statement, once. */
 export type Sql = (text: string) => Statement;
@@ -26,25 +25,6 @@ export function toJob(row: JobRow): Job {
     okCodes: JSON.parse(row.okCodes),
     fatalCodes: JSON.parse(row.fatalCodes),
   };
-}
-
-const WORKER_COLUMNS = `id, host, machine, pid, process_started_at as processStartedAt, count,
-  lease_ms as leaseMs, started_at as startedAt, heartbeat_at as heartbeatAt, beat, stop, queues`;
-
-type WorkerRow = Omit<Worker, "process" | "queues"> & {
-  pid: number;
-  processStartedAt: string;
-  queues: string | null;
-};
-
-export function readWorkers(sql: Sql): Worker[] {
-  const rows = sql(`select ${WORKER_COLUMNS} from workers order by started_at, id`)
-    .all() as WorkerRow[];
-  return rows.map(({ pid, processStartedAt, queues, ...worker }): Worker => ({
-    ...worker,
-    queues: queues === null ? null : JSON.parse(queues),
-    process: { pid, startedAt: processStartedAt },
-  }));
 }
 
 /** The first column of the first row. */

@@ -1,6 +1,6 @@
-import { badRequest, operationFailed, quote } from "../errors.ts";
-import type { Job, JobState } from "../job.ts";
-import { JOB_COLUMNS, type JobRow, number, type Sql, toJob } from "./sqlite_rows.ts";
+import { operationFailed, quote } from "../errors.ts";
+import type { JobState } from "../job.ts";
+import { number, type Sql } from "./sqlite_rows.ts";
 import type { JobFilter, JobSelection } from "./store.ts";
 
 /** The ids that are this one, or begin with it; enough of them to see whether there are several. */
@@ -10,21 +10,6 @@ export function matchingIds(sql: Sql, idOrPrefix: string): string[] {
   // "{" follows "z", the last character that an id can have.
   return sql("select id from jobs where id >= ? and id < ? || '{' order by id limit 3")
     .values<[string]>(idOrPrefix, idOrPrefix).map(([id]) => id);
-}
-
-/** The job with this id, or the only one whose id begins with it. Throws a UserError. */
-export function findJob(sql: Sql, idOrPrefix: string): Job {
-  const ids = matchingIds(sql, idOrPrefix);
-  if (ids.length > 1) throw ambiguous(idOrPrefix, ids);
-  if (ids.length === 0) throw operationFailed(`No job ${quote(idOrPrefix)}`);
-  return toJob(sql(`select ${JOB_COLUMNS} from jobs where id = ?`).get(ids[0]!) as JobRow);
-}
-
-function ambiguous(prefix: string, ids: string[]): Error {
-  const some = ids.slice(0, 2).map(quote).join(", ");
-  return badRequest(
-    `Ambiguous job id ${quote(prefix)}: it begins ${some}${ids.length > 2 ? " and more" : ""}`,
-  );
 }
 
 /** A filter as the condition of a statement, and the values for it. */

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { InProcess } from "./in_process.ts";
 
-/** The program. */
+/** The path of main.ts. */
 export const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 
 /** What runs for longer than this is killed, so that a test fails instead of waiting for ever. */

@@ -3,7 +3,7 @@ import { UserError } from "../../src/errors.ts";
 import { newId } from "../../src/ids.ts";
 import { isFinal, JOB_STATES } from "../../src/job.ts";
 import { SQLITE_MIGRATIONS } from "../../src/store/migrations.ts";
-import { loadAll, SqliteStore } from "../../src/store/sqlite.ts";
+import { SqliteStore } from "../../src/store/sqlite.ts";
 import { mayPass } from "../../src/store/sqlite_errors.ts";
 import type { NewWorker, Store, TurnResult } from "../../src/store/store.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
@@ -54,7 +54,6 @@ export interface Outcome {
 
 /** Runs a plan from the beginning to the end, or until an invariant is broken. */
 export async function simulate(plan: Plan, { trace = false } = {}): Promise<Outcome> {
-  await loadAll(); // real time, in which no simulated time may go by
   const { getRandomValues } = crypto;
   const dice = new Dice(plan.seed, "ids");
   crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {

@@ -11,6 +11,9 @@ import "../../settings.ts";
 import "../../store/bell.ts";
 import "../../store/open.ts";
 import "../../store/sqlite.ts";
+import "../../store/sqlite_care.ts";
+import "../../store/sqlite_claim.ts";
+import "../../store/sqlite_control.ts";
 import "../../store/sqlite_ends.ts";
 import "../../store/sqlite_enqueue.ts";
 import "../../store/sqlite_errors.ts";
@@ -18,6 +21,7 @@ import "../../store/sqlite_events.ts";
 import "../../store/sqlite_queues.ts";
 import "../../store/sqlite_rows.ts";
 import "../../store/sqlite_selection.ts";
+import "../../store/sqlite_turn.ts";
 
 import { failPoint } from "../../fail_point.ts";
 import { Command } from "@cliffy/command";
