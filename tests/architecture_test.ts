@@ -150,8 +150,9 @@ Deno.test("enqueue names every file that it reads before another one does", () =
   const before = readFor("main.ts");
   const path = "src/cli/commands/enqueue.ts";
   const { text } = SOURCES.find((source) => source.path === path)!;
-  const bare = importsOf(path, text.match(/^import "[^"]+";$/gm)!.join("\n"));
-  const used = importsOf(path, text.replaceAll(/^import "[^"]+";$/gm, ""))
+  const isBare = /^import "[^"]+";$/gm;
+  const bare = importsOf(path, text.match(isBare)!.join("\n"));
+  const used = importsOf(path, text.replaceAll(isBare, ""))
     .filter(({ how }) => how === "static");
   const targets = (imports: Import[]) => imports.map(({ target }) => target);
   const reached = new Set(used.flatMap(({ target }) => [...readFor(target)]));
@@ -160,9 +161,8 @@ Deno.test("enqueue names every file that it reads before another one does", () =
 });
 
 Deno.test("what is loaded lazily is of the type of that file", () => {
-  const calls = SOURCES.flatMap((
-    { text },
-  ) => [...text.matchAll(/\blazily<([^;]*)>\(\s*"([^"]+)"/g)]);
+  const call = /\blazily<([^;]*)>\(\s*"([^"]+)"/g;
+  const calls = SOURCES.flatMap(({ text }) => [...text.matchAll(call)]);
   const other = calls.filter(([, type, path]) => type !== `typeof import("${path}")`);
   assertEquals(other.map(([, type, path]) => [type, path]), [["Cron", "./cron.ts"]]);
   assertEquals(calls.length, 3);

@@ -43,15 +43,17 @@ export function processes({ samples }: Size): Section {
     await (prepared ??= prepare());
     return await startTimes(commands, samples / 10);
   });
+  const startOf = (what: string, rest: Pick<Line, "to" | "atMost"> = {}): Line => ({
+    what,
+    unit: "ms",
+    ...rest,
+    measure: async (round) => (await starts(round)).get(what)!,
+  });
   const idle = onceARound(() => idleWorker(store));
   const lines: Line[] = [
-    ...[...commands.keys()].map((what): Line => ({
-      what,
-      unit: "ms",
-      ...what !== EMPTY && { to: EMPTY },
-      ...AT_ONCE.some((command) => what === `queuectl ${command}`) && { atMost: 8 },
-      measure: async (round) => (await starts(round)).get(what)!,
-    })),
+    startOf(EMPTY),
+    ...AT_ONCE.map((command) => startOf(`queuectl ${command}`, { to: EMPTY, atMost: 8 })),
+    ...WITH_WORKER.map((command) => startOf(`queuectl ${command}`, { to: EMPTY })),
     {
       what: "memory of an idle worker process of 4",
       unit: "MiB",

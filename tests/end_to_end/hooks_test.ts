@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Child, Cli, jsonLines, lives, type ShownEvent, waitUntil } from "../helpers/cli.ts";
+import {
+  type Child,
+  Cli,
+  forShell,
+  jsonLines,
+  lives,
+  type ShownEvent,
+  waitUntil,
+} from "../helpers/cli.ts";
 
 /** What a hook is told in variables, a line each, and on standard input. */
 function noteTo(cli: Cli, name: string): string {
@@ -87,7 +95,7 @@ Deno.test("a hook is a shell command, but nothing of a job becomes one", async (
   const jobs = harmful.map((text, i) => ({
     id: `a:b.c-${i}`,
     // The job itself only prints it.
-    command: `echo '${text.replaceAll("'", `'\\''`)}' # ${text.replaceAll("\n", " ")}`,
+    command: `echo ${forShell([text])} # ${text.replaceAll("\n", " ")}`,
     env: { HOSTILE: text },
     tags: [`x${i}`],
   }));

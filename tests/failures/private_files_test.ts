@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Child, Cli, commandLine, forShell, lives, waitUntil } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
+import { AS_NOBODY } from "./nobody.ts";
 
 /** The command line of a person whose new files anybody may read and write. */
 class CarelessCli extends Cli {
@@ -75,14 +76,15 @@ Deno.test({
   ignore: !canBeNobody,
   async fn() {
     await using cli = await careless();
-    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     for (const name of FILES) {
       const file = cli.path(`store/${name}`);
-      const { code, stdout } = await cli.spawnProgram("setpriv", [...nobody, "cat", file]).result;
+      const { code, stdout } = await cli.spawnProgram("setpriv", [...AS_NOBODY, "cat", file])
+        .result;
       assertEquals([code, stdout], [1, ""], name);
     }
     cli.write("open", "everybody's");
-    const readable = await cli.spawnProgram("setpriv", [...nobody, "cat", cli.path("open")]).result;
+    const readable = await cli.spawnProgram("setpriv", [...AS_NOBODY, "cat", cli.path("open")])
+      .result;
     assertEquals(readable.stdout, "everybody's", "nobody could read anything");
     await finish(cli);
   },

@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import { SCHEMA_VERSION } from "../../src/store/open.ts";
 import { Cli, commandLine, type Result } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
+import { AS_NOBODY } from "./nobody.ts";
 
 /** Commands that look, that write and that work. */
 const COMMANDS = [["list"], ["enqueue", "true"], ["worker", "start", "--drain"], ["doctor"]];
@@ -124,12 +125,10 @@ Deno.test("failure 21: one corrupt page among many is found by the doctor, and n
 
 // --- What one user may not do to the files of another
 
-const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-
 /** Runs a command as a user to whom nothing belongs, and to whom permissions so apply. */
 async function runAsNobody(cli: Cli, args: string[], db: string): Promise<Result> {
   const env = { QUEUECTL_DB: db, HOME: cli.path("home"), DENO_DIR: cli.path("home") };
-  return await cli.spawnProgram("setpriv", [...NOBODY, ...commandLine(...args)], { env }).result;
+  return await cli.spawnProgram("setpriv", [...AS_NOBODY, ...commandLine(...args)], { env }).result;
 }
 
 /** A folder of everybody's, in which this user can become nobody. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Child, Cli, commandLine, MAIN, type Result, succeeds } from "../helpers/cli.ts";
 import { assertSound } from "../helpers/sound.ts";
+import { AS_NOBODY, NOBODY } from "./nobody.ts";
 
 /** Enqueues one job as JSON describes it, without a check. */
 function enqueueJson(cli: Cli, job: Record<string, unknown>): Promise<Result> {
@@ -94,12 +95,9 @@ Deno.test("failure 17: without sh in the path jobs fail with an error that names
   await assertSound(cli, ["job"]);
 });
 
-const NOBODY = 65534;
-const BECOME_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
-
 /** Whether a program succeeds as another user, whom limits bind even if this one is root. */
 function asNobody(program: string, args: string[]): Promise<boolean> {
-  return succeeds("setpriv", [...BECOME_NOBODY, program, ...args]);
+  return succeeds("setpriv", [...AS_NOBODY, program, ...args]);
 }
 
 const hasNobody = Deno.build.os === "linux" && Deno.uid() === 0 &&
@@ -122,7 +120,7 @@ Deno.test({
     Deno.mkdirSync(cli.path("home"));
     Deno.chownSync(cli.path("home"), NOBODY, NOBODY);
     const queuectl = (...args: string[]): Child =>
-      cli.spawnProgram("setpriv", [...BECOME_NOBODY, ...commandLine(...args)], {
+      cli.spawnProgram("setpriv", [...AS_NOBODY, ...commandLine(...args)], {
         env: { DENO_DIR: cli.path("home"), HOME: cli.path("home") },
       });
     const ok = async (...args: string[]) => assertEquals((await queuectl(...args).result).code, 0);
